@@ -1,0 +1,109 @@
+/**
+ * Every error an operator or a client can meet is one of these. Each code says once whether trying again can
+ * help, which HTTP status it maps to, and what to do. Unknown faults become `internal`.
+ */
+interface ErrorKind {
+  /** True when the same call may succeed later without anybody changing anything. */
+  temporary: boolean;
+  /** HTTP status when the error leaves through the API. */
+  status: number;
+  /** What to do about it, for a person. */
+  hint: string;
+}
+
+const kind = (temporary: boolean, status: number, hint: string): ErrorKind => ({ temporary, status, hint });
+
+export const ERROR_KINDS = {
+  // Configuration and start
+  config_invalid: kind(false, 400, 'Correct the named setting; `penstock config check` shows all of them.'),
+  engine_failed: kind(false, 500, 'The embedded database did not start; see the log lines before this one.'),
+  database_unavailable: kind(true, 503, 'Check that PostgreSQL is running and DATABASE_URL is right.'),
+  queue_unavailable: kind(true, 503, 'Check that Redis is running and REDIS_URL is right.'),
+  data_directory_in_use: kind(false, 500, 'Another Penstock uses this data directory; stop it first.'),
+  disk_low: kind(true, 503, 'Free disk space below the data directory; intake goes on by itself.'),
+  key_missing: kind(false, 500, 'Restore the key file of this data directory; without it secrets cannot be read.'),
+
+  // Requests
+  validation_failed: kind(false, 400, 'Correct the named field.'),
+  unauthorized: kind(false, 401, 'Get a new token from /auth/token.'),
+  invalid_client: kind(false, 401, 'Check client_id and client_secret.'),
+  forbidden: kind(false, 403, 'The token lacks the scope for this call.'),
+  not_found: kind(false, 404, 'Check the id.'),
+  conflict: kind(false, 409, 'The record changed or is in a state that does not allow this.'),
+  rate_limited: kind(true, 429, 'Wait as long as Retry-After says.'),
+  unsupported: kind(false, 400, 'This kind is not supported.'),
+
+  // Mail servers
+  dns_failed: kind(true, 502, 'Check the host name.'),
+  connect_failed: kind(true, 502, 'Check host, port and firewall.'),
+  connect_timeout: kind(true, 504, 'Check host, port and firewall.'),
+  tls_failed: kind(false, 502, 'Check the TLS mode, and that the certificate is valid for this host name.'),
+  starttls_missing: kind(false, 502, 'The server does not offer STARTTLS; use implicit TLS (port 993).'),
+  greeting_failed: kind(true, 502, 'The server did not greet as expected; check the port.'),
+  auth_failed: kind(false, 502, 'Check user name and password, or get a new token.'),
+  folder_missing: kind(false, 502, 'Create the folder on the server or change the setting.'),
+  server_busy: kind(true, 503, 'The server limits us; the next attempt waits longer.'),
+  server_protocol: kind(true, 502, 'The server answered against the protocol; see the fields.'),
+  connection_lost: kind(true, 502, 'The connection broke; a new one is made by itself.'),
+  stalled: kind(true, 504, 'The session made no progress and was ended; a new one is made by itself.'),
+  message_gone: kind(false, 404, 'The message is no longer on the server.'),
+  message_oversized: kind(false, 413, 'Raise the size limit of the mailbox to take this message.'),
+  fetch_failed: kind(true, 502, 'The server could not deliver this message; it is tried again, then set aside.'),
+
+  // Intake
+  lease_lost: kind(true, 409, 'Another process owns this mailbox now.'),
+  raw_missing: kind(false, 500, 'The stored bytes are not where they should be; restore them from a backup.'),
+  raw_corrupt: kind(false, 500, 'The stored bytes do not match their checksum; restore them from a backup.'),
+
+  // Processing
+  mime_limit: kind(false, 422, 'The message breaks a structural limit; it is kept in quarantine.'),
+  parse_failed: kind(false, 422, 'The parser failed on this message; it is kept in quarantine.'),
+  parse_timeout: kind(false, 422, 'The parser took too long; the message is kept in quarantine.'),
+  parse_memory: kind(false, 422, 'The parser used too much memory; the message is kept in quarantine.'),
+  rule_invalid: kind(false, 400, 'Correct the named part of the rule.'),
+  rule_timeout: kind(false, 422, 'A pattern of this rule is too slow for this text.'),
+
+  internal: kind(true, 500, 'Unexpected; the log has the cause.'),
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERROR_KINDS;
+
+/** Facts about an error, for logs and answers. Never secrets, never message bodies. */
+export type ErrorFields = Record<string, string | number | boolean | null | undefined>;
+
+/** The one error class. Make it with {@link fail}. */
+export class PenstockError extends Error {
+  readonly code: ErrorCode;
+  readonly fields: ErrorFields;
+
+  constructor(code: ErrorCode, message: string, fields: ErrorFields = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'PenstockError';
+    this.code = code;
+    this.fields = fields;
+  }
+
+  get temporary(): boolean {
+    return ERROR_KINDS[this.code].temporary;
+  }
+
+  get status(): number {
+    return ERROR_KINDS[this.code].status;
+  }
+
+  get hint(): string {
+    return ERROR_KINDS[this.code].hint;
+  }
+}
+
+/** Makes an error of ours. `message` says what happened, in one sentence; what to do comes from the code. */
+export function fail(code: ErrorCode, message: string, fields?: ErrorFields, cause?: unknown): PenstockError {
+  return new PenstockError(code, message, fields, cause);
+}
+
+/** Turns anything thrown into an error of ours; ours pass unchanged. */
+export function asPenstockError(thrown: unknown, code: ErrorCode = 'internal'): PenstockError {
+  if (thrown instanceof PenstockError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new PenstockError(code, message, {}, thrown);
+}

@@ -1,0 +1,139 @@
+/**
+ * What every kind of mail server looks like to the intake. A source speaks one protocol and yields raw bytes
+ * under source keys; it decides nothing and knows nothing of the database.
+ *
+ * Identity of a message on its server is (folder, epoch, key). IMAP: epoch = UIDVALIDITY, key = UID (RFC 9051
+ * section 2.3.1.1). Kinds without an epoch use ''. Never the Message-ID.
+ */
+import type { Readable } from 'node:stream';
+import type { PenstockError } from '../errors.ts';
+
+export type SourceKind = 'imap' | 'pop3' | 'graph' | 'gmail';
+
+/** What is done on the server after the commit. `move` needs a folder. */
+export type Disposition = 'leave' | 'seen' | 'move' | 'delete';
+
+/** A message as the server lists it. `size` is what the server claims; it may lie. */
+export interface Listed {
+  key: string;
+  size: number;
+  /** When the server received it, as an ISO instant; null when the protocol has no such thing. */
+  internalDate: string | null;
+}
+
+/** A piece of a listing. Storing `cursor` together with what became of `items` makes the listing resumable. */
+export interface Page {
+  items: Listed[];
+  /** Opaque to all but the source; hand it back to {@link Session.changes}. */
+  cursor: string;
+}
+
+/** A folder when it was opened. */
+export interface FolderView {
+  path: string;
+  epoch: string;
+  /** Messages in it now; an estimate for progress only. */
+  count: number;
+  /** False when the server lets nobody change flags or delete here. */
+  writable: boolean;
+}
+
+/** Listing since a cursor. `lost`: the cursor is no longer valid, everything must be listed and rebound. */
+export type Changes =
+  | { lost: false; pages: AsyncIterable<Page>; total: number }
+  | { lost: true; reason: string };
+
+/** The bytes of one message, or why there are none. */
+export type Fetched =
+  | { key: string; bytes: Buffer }
+  /** Larger than `maxBytes` of the call: fetch it with {@link Session.stream}. */
+  | { key: string; tooLarge: true }
+  | { key: string; error: PenstockError };
+
+/** Facts that recognise a message after its key changed: compare all of them. */
+export interface Fingerprint {
+  key: string;
+  /** SHA-256 of the header block with its final empty line, as the server sends it. */
+  headerSha256: Buffer;
+  size: number;
+}
+
+export type Disposed = 'done' | 'gone' | PenstockError;
+
+/**
+ * One live connection. Calls never overlap: the caller awaits one before the next. Every call is bounded by a
+ * deadline inside, and fails with an error of ours when the connection is dead.
+ */
+export interface Session {
+  /** Opens a folder for the calls below. Fails with `folder_missing`. */
+  open(path: string): Promise<FolderView>;
+
+  /**
+   * Lists the open folder after `cursor`, ascending; null lists from the start. Selects by key, never by date
+   * or by \Seen. Other calls may be made between two pages.
+   */
+  changes(cursor: string | null): Promise<Changes>;
+
+  /** The cursor that means "everything there now is known". Used to begin from now, and pinned before a resync. */
+  currentCursor(): Promise<string>;
+
+  /** All keys of the open folder, in chunks, ascending. For the audit and for late arrivals. */
+  keys(): AsyncIterable<string[]>;
+
+  /** Fetches small messages whole, without marking them. Answers for every key asked, in any order. */
+  fetch(keys: readonly string[], maxBytes: number): AsyncIterable<Fetched>;
+
+  /** Streams one message. The stream fails with `message_oversized` past `maxBytes`; never ends short silently. */
+  stream(key: string, maxBytes: number): Promise<Readable>;
+
+  /** Facts for rebinding after a lost cursor. Keys that are gone are left out. */
+  fingerprints(keys: readonly string[]): AsyncIterable<Fingerprint>;
+
+  /** Which of these are still there. A message is gone only when this says so. */
+  existing(keys: readonly string[]): Promise<Set<string>>;
+
+  /** Carries out a disposition for messages of the open folder. Safe to repeat. */
+  dispose(keys: readonly string[], what: Disposition, folder: string | null): Promise<Map<string, Disposed>>;
+
+  /** Waits for a hint that something changed in the open folder, at most `ms`. A hint proves nothing. */
+  wait(ms: number, signal: AbortSignal): Promise<'changed' | 'timeout'>;
+
+  /** Ends the connection; never throws, never hangs. */
+  close(): Promise<void>;
+}
+
+/** One step of a diagnosis, in the order it was tried. */
+export interface DiagnosisStep {
+  step: 'dns' | 'tcp' | 'tls' | 'greeting' | 'capabilities' | 'login' | 'folders';
+  ok: boolean;
+  /** What was found, for a person. */
+  found: string;
+  /** What to change; null when all is well. */
+  advice: string | null;
+  milliseconds: number;
+}
+
+export interface Source {
+  readonly kind: SourceKind;
+  /** Connects and logs in. `signal` ends the attempt. */
+  connect(signal: AbortSignal): Promise<Session>;
+  /** Tries the settings step by step and says what to change. Stops at the first step that fails. */
+  diagnose(signal: AbortSignal): Promise<DiagnosisStep[]>;
+}
+
+/** How to reach an IMAP or POP3 server. */
+export interface ServerSettings {
+  host: string;
+  port: number;
+  tls: 'implicit' | 'starttls' | 'none';
+  /** PEM of an extra certificate authority, or null for the system's own. */
+  tlsCa: string | null;
+  /** False accepts any certificate: only when asked for by name. */
+  tlsVerify: boolean;
+  user: string;
+  auth: { kind: 'password'; password: string } | { kind: 'xoauth2'; token: string };
+  /** Folders to watch, first one with a live connection. */
+  folders: string[];
+  /** Largest message to take. */
+  maxMessageBytes: number;
+}
