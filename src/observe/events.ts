@@ -1,0 +1,104 @@
+/**
+ * The catalogue of everything worth telling. Log lines, metrics and the per-message trace all come from these
+ * events, so that they can never tell different stories. Data holds ids, counts and codes; never bodies, never
+ * secrets.
+ */
+import type { ErrorCode } from '../errors.ts';
+
+export type Level = 'debug' | 'info' | 'warn' | 'error';
+
+/** Stages of processing, as measured and as named in quarantine. */
+export const STAGES = ['load', 'parse', 'classify', 'match', 'thread', 'commit'] as const;
+export type Stage = (typeof STAGES)[number];
+
+export interface EventData {
+  'daemon.started': { version: string; roles: string[]; queue: 'redis' | 'postgres'; database: 'server' | 'embedded' };
+  'daemon.stopping': { signal: string };
+  'daemon.stopped': { milliseconds: number };
+
+  'mailbox.phase': { mailbox: number; phase: string };
+  'mailbox.listed': { mailbox: number; milliseconds: number; added: number };
+  'mailbox.failed': { mailbox: number; code: ErrorCode; message: string; retryInMs: number; consecutive: number };
+  'mailbox.recovered': { mailbox: number; failures: number };
+  'mailbox.blocked': { mailbox: number; code: ErrorCode; message: string };
+  'mailbox.progress': { mailbox: number; done: number; total: number; perSecond: number; secondsLeft: number | null };
+  'mailbox.paused': { mailbox: number; reason: string };
+  'lease.acquired': { mailbox: number; token: number };
+  'lease.lost': { mailbox: number; token: number };
+  'folder.resync': { mailbox: number; folder: string; reason: string };
+  'folder.resynced': { mailbox: number; folder: string; matched: number; added: number; gone: number };
+
+  'batch.stored': { mailbox: number; stored: number; duplicates: number; skipped: number; oversized: number; bytes: number; milliseconds: number };
+  'message.fetch_failed': { mailbox: number; key: string; code: ErrorCode; message: string; attempts: number; final: boolean };
+  'disposition.done': { mailbox: number; what: string; done: number; gone: number };
+  'disposition.failed': { mailbox: number; what: string; failed: number; code: ErrorCode; message: string };
+
+  'job.enqueued': { mailbox: number; messages: number };
+  'job.swept': { messages: number };
+  'message.processed': { mailbox: number; id: number; outcome: string; class: string; rule: number | null; seconds: number };
+  'message.retrying': { mailbox: number; id: number; stage: Stage; code: ErrorCode; message: string; attempts: number };
+  'message.quarantined': { mailbox: number; id: number; stage: Stage; code: ErrorCode; message: string };
+  'stage.timed': { stage: Stage; milliseconds: number; messages: number };
+  'rules.compiled': { version: number; rules: number; milliseconds: number };
+
+  'audit.finished': { mailbox: number; listed: number; accounted: number; unaccounted: number };
+  'retention.purged': { emails: number; raw: number };
+  'engine.error': { engine: 'database' | 'queue'; message: string };
+  'api.failed': { method: string; path: string; code: ErrorCode; message: string };
+}
+
+export type EventName = keyof EventData;
+
+/** How each event is logged. */
+export const EVENTS: Record<EventName, { level: Level; text: string }> = {
+  'daemon.started': { level: 'info', text: 'Penstock started' },
+  'daemon.stopping': { level: 'info', text: 'Stopping' },
+  'daemon.stopped': { level: 'info', text: 'Stopped' },
+  'mailbox.phase': { level: 'debug', text: 'Mailbox phase' },
+  'mailbox.listed': { level: 'debug', text: 'Mailbox listed' },
+  'mailbox.failed': { level: 'warn', text: 'Mailbox failed, will try again' },
+  'mailbox.recovered': { level: 'info', text: 'Mailbox works again' },
+  'mailbox.blocked': { level: 'error', text: 'Mailbox needs a person' },
+  'mailbox.progress': { level: 'info', text: 'Mailbox sync' },
+  'mailbox.paused': { level: 'warn', text: 'Mailbox paused' },
+  'lease.acquired': { level: 'debug', text: 'Mailbox taken' },
+  'lease.lost': { level: 'warn', text: 'Mailbox taken over by another process' },
+  'folder.resync': { level: 'warn', text: 'Cursor lost, listing the whole folder' },
+  'folder.resynced': { level: 'info', text: 'Folder listed anew' },
+  'batch.stored': { level: 'debug', text: 'Batch stored' },
+  'message.fetch_failed': { level: 'warn', text: 'Message could not be fetched' },
+  'disposition.done': { level: 'debug', text: 'Server brought up to date' },
+  'disposition.failed': { level: 'warn', text: 'Server could not be brought up to date' },
+  'job.enqueued': { level: 'debug', text: 'Job enqueued' },
+  'job.swept': { level: 'info', text: 'Lost jobs enqueued again' },
+  'message.processed': { level: 'debug', text: 'Message processed' },
+  'message.retrying': { level: 'warn', text: 'Message failed, will try again' },
+  'message.quarantined': { level: 'error', text: 'Message quarantined' },
+  'stage.timed': { level: 'debug', text: 'Stage' },
+  'rules.compiled': { level: 'info', text: 'Rules compiled' },
+  'audit.finished': { level: 'info', text: 'Audit finished' },
+  'retention.purged': { level: 'info', text: 'Old records removed' },
+  'engine.error': { level: 'error', text: 'Engine error' },
+  'api.failed': { level: 'error', text: 'Request failed' },
+};
+
+type Listener = <N extends EventName>(name: N, data: EventData[N]) => void;
+
+/** Where events go in and listeners hear them. A listener that throws never breaks what it watches. */
+export class Events {
+  readonly #listeners: Listener[] = [];
+
+  listen(listener: Listener): void {
+    this.#listeners.push(listener);
+  }
+
+  emit<N extends EventName>(name: N, data: EventData[N]): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(name, data);
+      } catch (error) {
+        process.stderr.write(`event listener failed on ${name}: ${String(error)}\n`);
+      }
+    }
+  }
+}

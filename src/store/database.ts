@@ -1,0 +1,65 @@
+/** The connection to PostgreSQL: the only place that makes a pool, and the types of the tables. */
+import { Kysely, PostgresDialect, type Transaction } from 'kysely';
+import pg from 'pg';
+import { fail } from '../errors.ts';
+import type { Tables } from './tables.ts';
+
+export type Database = Kysely<Tables>;
+export type Tx = Transaction<Tables>;
+
+export interface Connection {
+  db: Database;
+  pool: pg.Pool;
+  /** Connection string for those who keep their own connection (LISTEN, the queue). */
+  settings: pg.ClientConfig;
+  close(): Promise<void>;
+}
+
+const INT8 = 20;
+
+/**
+ * bigint columns arrive as numbers: ids and counts stay far below 2^53, and a number is what JSON clients expect.
+ */
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === INT8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+};
+
+/**
+ * Opens a pool. `url` is a postgres:// URL, or the settings of the embedded server. Errors of idle connections
+ * go to `onError`; the pool replaces such connections by itself.
+ */
+export function openDatabase(
+  target: string | pg.ClientConfig,
+  options: { connections: number; onError(error: Error): void },
+): Connection {
+  const settings: pg.ClientConfig = {
+    ...(typeof target === 'string' ? { connectionString: target } : target),
+    application_name: 'penstock',
+    keepAlive: true,
+    connectionTimeoutMillis: 10_000,
+    // A statement that runs this long is lost; better an error than a worker that waits for ever.
+    statement_timeout: 120_000,
+    types,
+  };
+  const pool = new pg.Pool({ ...settings, max: options.connections, idleTimeoutMillis: 60_000 });
+  pool.on('error', options.onError);
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+  return { db, pool, settings, close: () => db.destroy() };
+}
+
+/** Waits until the database answers, or fails with `database_unavailable`. */
+export async function waitForDatabase(pool: pg.Pool, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  for (;;) {
+    try {
+      await pool.query('select 1');
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) {
+        throw fail('database_unavailable', `PostgreSQL does not answer: ${(error as Error).message}`, {}, error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}
