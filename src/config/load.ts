@@ -49,7 +49,12 @@ async function readDocument(file: string): Promise<unknown> {
   try {
     return parseYaml(text) ?? {};
   } catch (error) {
-    throw fail('config_invalid', `The configuration file ${file} is not YAML: ${(error as Error).message}`, { file }, error);
+    throw fail(
+      'config_invalid',
+      `The configuration file ${file} is not YAML: ${(error as Error).message}`,
+      { file },
+      error,
+    );
   }
 }
 
@@ -60,7 +65,9 @@ function refuseUnknown(document: unknown, file: string | null): void {
     if (known.has(path)) return;
     const isGroup = [...known].some((name) => path === '' || name.startsWith(`${path}.`));
     if (!isGroup || value === null || typeof value !== 'object' || Array.isArray(value)) {
-      throw fail('config_invalid', `${file}: there is no setting ${path || '(top level must be a map)'}.`, { setting: path });
+      throw fail('config_invalid', `${file}: there is no setting ${path || '(top level must be a map)'}.`, {
+        setting: path,
+      });
     }
     for (const [key, inner] of Object.entries(value)) visit(inner, path === '' ? key : `${path}.${key}`);
   };
@@ -95,13 +102,16 @@ function fromText(setting: Setting, given: string): unknown {
 function check(setting: Setting, value: unknown, name: string, shown: string): void {
   if (Schema.Check(setting.schema, value)) return;
   const value_ = setting.secret ? '(secret)' : shown;
-  throw fail('config_invalid', `${name} is ${value_}, but must be ${allowed(setting)}.`, { setting: setting.path });
+  throw fail('config_invalid', `${name} is ${value_}, but must be ${allowed(setting)}.`, {
+    setting: setting.path,
+  });
 }
 
 /** What a setting allows, in words. */
 export function allowed(setting: Setting): string {
   const schema = setting.schema as unknown as Record<string, unknown>;
-  const choices = (schema.items as { enum?: string[] } | undefined)?.enum ?? (schema.enum as string[] | undefined);
+  const choices =
+    (schema.items as { enum?: string[] } | undefined)?.enum ?? (schema.enum as string[] | undefined);
   if (choices) return `${schema.items ? 'a list of' : 'one of'} ${choices.join(', ')}`;
   if (schema.type === 'integer') {
     const { minimum, maximum } = schema as { minimum?: number; maximum?: number };

@@ -23,37 +23,202 @@ export const ROLES = ['api', 'poller', 'worker'] as const;
 export type Role = (typeof ROLES)[number];
 
 export const SETTINGS = [
-  { path: 'server.host', env: 'PENSTOCK_HOST', schema: text, default: '127.0.0.1', about: 'Address the API listens on.' },
-  { path: 'server.port', env: 'PENSTOCK_PORT', schema: port, default: 8080, about: 'Port the API listens on; 0 picks a free one.' },
-  { path: 'server.publicUrl', env: 'PENSTOCK_PUBLIC_URL', schema: optionalText, default: null, about: 'URL clients reach the API at, when a proxy stands in front.' },
-  { path: 'server.trustProxy', env: 'PENSTOCK_TRUST_PROXY', schema: Type.Boolean(), default: false, about: 'Believe X-Forwarded-* headers. Only behind a proxy of your own.' },
-  { path: 'server.requestsPerMinute', env: 'PENSTOCK_REQUESTS_PER_MINUTE', schema: Type.Integer({ minimum: 1 }), default: 1200, about: 'Requests a client may make each minute; above it gets 429.' },
-  { path: 'data', env: 'PENSTOCK_DATA', schema: text, default: './data', about: 'Directory for large messages, keys and the embedded database.' },
-  { path: 'roles', env: 'PENSTOCK_ROLES', schema: Type.Array(Type.Enum([...ROLES]), { minItems: 1, uniqueItems: true }), default: [...ROLES], about: 'What this process does: api, poller, worker.' },
-  { path: 'database.url', env: 'DATABASE_URL', schema: optionalText, default: null, secret: true, about: 'PostgreSQL to use; without it an embedded one runs in the data directory.' },
-  { path: 'database.connections', env: 'PENSTOCK_DATABASE_CONNECTIONS', schema: Type.Integer({ minimum: 2, maximum: 200 }), default: 10, about: 'Connections this process keeps to PostgreSQL.' },
-  { path: 'queue.redisUrl', env: 'REDIS_URL', schema: optionalText, default: null, secret: true, about: 'Redis for the queue; without it the queue lives in PostgreSQL.' },
-  { path: 'secrets.keyFile', env: 'PENSTOCK_KEY_FILE', schema: optionalText, default: null, about: 'File with the key that encrypts secrets; default: secret.key in the data directory, made at first start.' },
-  { path: 'worker.threads', env: 'PENSTOCK_WORKER_THREADS', schema: Type.Integer({ minimum: 1, maximum: 64 }), default: 2, about: 'Threads that parse messages.' },
-  { path: 'worker.parseTimeoutMs', env: 'PENSTOCK_PARSE_TIMEOUT_MS', schema: Type.Integer({ minimum: 100, maximum: 600_000 }), default: 10_000, about: 'A message whose parsing takes longer goes to quarantine (plus a second for each megabyte).' },
-  { path: 'poller.staleIntervals', env: 'PENSTOCK_STALE_INTERVALS', schema: Type.Integer({ minimum: 1, maximum: 100 }), default: 3, about: 'A mailbox is unhealthy after this many poll intervals without a complete listing.' },
-  { path: 'poller.leaseSeconds', env: 'PENSTOCK_LEASE_SECONDS', schema: Type.Integer({ minimum: 2, maximum: 600 }), default: 30, about: 'How long a mailbox stays with a process that no longer renews its claim.' },
-  { path: 'retention.processedDays', env: 'PENSTOCK_RETENTION_DAYS', schema: Type.Integer({ minimum: 0 }), default: 14, about: 'Days that processed mail is kept; 0 keeps it for ever. Failed mail is never removed by itself.' },
-  { path: 'log.level', env: 'PENSTOCK_LOG_LEVEL', schema: Type.Enum(['trace', 'debug', 'info', 'warn', 'error']), default: 'info', about: 'Least severity that is logged.' },
-  { path: 'log.format', env: 'PENSTOCK_LOG_FORMAT', schema: Type.Enum(['auto', 'json', 'pretty']), default: 'auto', about: 'json for machines, pretty for people; auto is pretty on a terminal.' },
-  { path: 'mail.subjectStartTag', env: 'PENSTOCK_SUBJECT_START_TAG', schema: Type.String(), default: '[ID:', about: 'Text before a ticket id in a subject.' },
-  { path: 'mail.subjectEndTag', env: 'PENSTOCK_SUBJECT_END_TAG', schema: Type.String(), default: ']', about: 'Text after a ticket id in a subject.' },
-  { path: 'mail.mustMatchRule', env: 'PENSTOCK_MUST_MATCH_RULE', schema: Type.Boolean(), default: false, about: 'Mail that matches no rule and no ticket is ignored.' },
-  { path: 'mail.stopNewTickets', env: 'PENSTOCK_STOP_NEW_TICKETS', schema: Type.Boolean(), default: false, about: 'Mail makes no new tickets, except by rule.' },
-  { path: 'mail.matchSubjectAndSender', env: 'PENSTOCK_MATCH_SUBJECT_AND_SENDER', schema: Type.Boolean(), default: false, about: 'Thread by equal subject and sender when nothing better is there.' },
-  { path: 'mail.onlySameMailbox', env: 'PENSTOCK_ONLY_SAME_MAILBOX', schema: Type.Boolean(), default: false, about: 'A reply joins a ticket only in the mailbox the ticket came from.' },
-  { path: 'mail.autoReplyDontUpdate', env: 'PENSTOCK_AUTO_REPLY_DONT_UPDATE', schema: Type.Boolean(), default: false, about: 'An auto-reply is recorded but does not change its ticket.' },
-  { path: 'mail.privateFromOtherDomain', env: 'PENSTOCK_PRIVATE_FROM_OTHER_DOMAIN', schema: Type.Boolean(), default: false, about: "Mail from another domain than the ticket's requester is hidden from end users." },
+  {
+    path: 'server.host',
+    env: 'PENSTOCK_HOST',
+    schema: text,
+    default: '127.0.0.1',
+    about: 'Address the API listens on.',
+  },
+  {
+    path: 'server.port',
+    env: 'PENSTOCK_PORT',
+    schema: port,
+    default: 8080,
+    about: 'Port the API listens on; 0 picks a free one.',
+  },
+  {
+    path: 'server.publicUrl',
+    env: 'PENSTOCK_PUBLIC_URL',
+    schema: optionalText,
+    default: null,
+    about: 'URL clients reach the API at, when a proxy stands in front.',
+  },
+  {
+    path: 'server.trustProxy',
+    env: 'PENSTOCK_TRUST_PROXY',
+    schema: Type.Boolean(),
+    default: false,
+    about: 'Believe X-Forwarded-* headers. Only behind a proxy of your own.',
+  },
+  {
+    path: 'server.requestsPerMinute',
+    env: 'PENSTOCK_REQUESTS_PER_MINUTE',
+    schema: Type.Integer({ minimum: 1 }),
+    default: 1200,
+    about: 'Requests a client may make each minute; above it gets 429.',
+  },
+  {
+    path: 'data',
+    env: 'PENSTOCK_DATA',
+    schema: text,
+    default: './data',
+    about: 'Directory for large messages, keys and the embedded database.',
+  },
+  {
+    path: 'roles',
+    env: 'PENSTOCK_ROLES',
+    schema: Type.Array(Type.Enum([...ROLES]), { minItems: 1, uniqueItems: true }),
+    default: [...ROLES],
+    about: 'What this process does: api, poller, worker.',
+  },
+  {
+    path: 'database.url',
+    env: 'DATABASE_URL',
+    schema: optionalText,
+    default: null,
+    secret: true,
+    about: 'PostgreSQL to use; without it an embedded one runs in the data directory.',
+  },
+  {
+    path: 'database.connections',
+    env: 'PENSTOCK_DATABASE_CONNECTIONS',
+    schema: Type.Integer({ minimum: 2, maximum: 200 }),
+    default: 10,
+    about: 'Connections this process keeps to PostgreSQL.',
+  },
+  {
+    path: 'queue.redisUrl',
+    env: 'REDIS_URL',
+    schema: optionalText,
+    default: null,
+    secret: true,
+    about: 'Redis for the queue; without it the queue lives in PostgreSQL.',
+  },
+  {
+    path: 'secrets.keyFile',
+    env: 'PENSTOCK_KEY_FILE',
+    schema: optionalText,
+    default: null,
+    about:
+      'File with the key that encrypts secrets; default: secret.key in the data directory, made at first start.',
+  },
+  {
+    path: 'worker.threads',
+    env: 'PENSTOCK_WORKER_THREADS',
+    schema: Type.Integer({ minimum: 1, maximum: 64 }),
+    default: 2,
+    about: 'Threads that parse messages.',
+  },
+  {
+    path: 'worker.parseTimeoutMs',
+    env: 'PENSTOCK_PARSE_TIMEOUT_MS',
+    schema: Type.Integer({ minimum: 100, maximum: 600_000 }),
+    default: 10_000,
+    about: 'A message whose parsing takes longer goes to quarantine (plus a second for each megabyte).',
+  },
+  {
+    path: 'poller.staleIntervals',
+    env: 'PENSTOCK_STALE_INTERVALS',
+    schema: Type.Integer({ minimum: 1, maximum: 100 }),
+    default: 3,
+    about: 'A mailbox is unhealthy after this many poll intervals without a complete listing.',
+  },
+  {
+    path: 'poller.leaseSeconds',
+    env: 'PENSTOCK_LEASE_SECONDS',
+    schema: Type.Integer({ minimum: 2, maximum: 600 }),
+    default: 30,
+    about: 'How long a mailbox stays with a process that no longer renews its claim.',
+  },
+  {
+    path: 'retention.processedDays',
+    env: 'PENSTOCK_RETENTION_DAYS',
+    schema: Type.Integer({ minimum: 0 }),
+    default: 14,
+    about: 'Days that processed mail is kept; 0 keeps it for ever. Failed mail is never removed by itself.',
+  },
+  {
+    path: 'log.level',
+    env: 'PENSTOCK_LOG_LEVEL',
+    schema: Type.Enum(['trace', 'debug', 'info', 'warn', 'error']),
+    default: 'info',
+    about: 'Least severity that is logged.',
+  },
+  {
+    path: 'log.format',
+    env: 'PENSTOCK_LOG_FORMAT',
+    schema: Type.Enum(['auto', 'json', 'pretty']),
+    default: 'auto',
+    about: 'json for machines, pretty for people; auto is pretty on a terminal.',
+  },
+  {
+    path: 'mail.subjectStartTag',
+    env: 'PENSTOCK_SUBJECT_START_TAG',
+    schema: Type.String(),
+    default: '[ID:',
+    about: 'Text before a ticket id in a subject.',
+  },
+  {
+    path: 'mail.subjectEndTag',
+    env: 'PENSTOCK_SUBJECT_END_TAG',
+    schema: Type.String(),
+    default: ']',
+    about: 'Text after a ticket id in a subject.',
+  },
+  {
+    path: 'mail.mustMatchRule',
+    env: 'PENSTOCK_MUST_MATCH_RULE',
+    schema: Type.Boolean(),
+    default: false,
+    about: 'Mail that matches no rule and no ticket is ignored.',
+  },
+  {
+    path: 'mail.stopNewTickets',
+    env: 'PENSTOCK_STOP_NEW_TICKETS',
+    schema: Type.Boolean(),
+    default: false,
+    about: 'Mail makes no new tickets, except by rule.',
+  },
+  {
+    path: 'mail.matchSubjectAndSender',
+    env: 'PENSTOCK_MATCH_SUBJECT_AND_SENDER',
+    schema: Type.Boolean(),
+    default: false,
+    about: 'Thread by equal subject and sender when nothing better is there.',
+  },
+  {
+    path: 'mail.onlySameMailbox',
+    env: 'PENSTOCK_ONLY_SAME_MAILBOX',
+    schema: Type.Boolean(),
+    default: false,
+    about: 'A reply joins a ticket only in the mailbox the ticket came from.',
+  },
+  {
+    path: 'mail.autoReplyDontUpdate',
+    env: 'PENSTOCK_AUTO_REPLY_DONT_UPDATE',
+    schema: Type.Boolean(),
+    default: false,
+    about: 'An auto-reply is recorded but does not change its ticket.',
+  },
+  {
+    path: 'mail.privateFromOtherDomain',
+    env: 'PENSTOCK_PRIVATE_FROM_OTHER_DOMAIN',
+    schema: Type.Boolean(),
+    default: false,
+    about: "Mail from another domain than the ticket's requester is hidden from end users.",
+  },
 ] as const satisfies readonly Setting[];
 
 /** The effective configuration, in the shape of the file. */
 export interface Config {
-  server: { host: string; port: number; publicUrl: string | null; trustProxy: boolean; requestsPerMinute: number };
+  server: {
+    host: string;
+    port: number;
+    publicUrl: string | null;
+    trustProxy: boolean;
+    requestsPerMinute: number;
+  };
   data: string;
   roles: Role[];
   database: { url: string | null; connections: number };

@@ -12,31 +12,77 @@ export const STAGES = ['load', 'parse', 'classify', 'match', 'thread', 'commit']
 export type Stage = (typeof STAGES)[number];
 
 export interface EventData {
-  'daemon.started': { version: string; roles: string[]; queue: 'redis' | 'postgres'; database: 'server' | 'embedded' };
+  'daemon.started': {
+    version: string;
+    roles: string[];
+    queue: 'redis' | 'postgres';
+    database: 'server' | 'embedded';
+  };
   'daemon.stopping': { signal: string };
   'daemon.stopped': { milliseconds: number };
 
   'mailbox.phase': { mailbox: number; phase: string };
   'mailbox.listed': { mailbox: number; milliseconds: number; added: number };
-  'mailbox.failed': { mailbox: number; code: ErrorCode; message: string; retryInMs: number; consecutive: number };
+  'mailbox.failed': {
+    mailbox: number;
+    code: ErrorCode;
+    message: string;
+    retryInMs: number;
+    consecutive: number;
+  };
   'mailbox.recovered': { mailbox: number; failures: number };
   'mailbox.blocked': { mailbox: number; code: ErrorCode; message: string };
-  'mailbox.progress': { mailbox: number; done: number; total: number; perSecond: number; secondsLeft: number | null };
+  'mailbox.progress': {
+    mailbox: number;
+    done: number;
+    total: number;
+    perSecond: number;
+    secondsLeft: number | null;
+  };
   'mailbox.paused': { mailbox: number; reason: string };
   'lease.acquired': { mailbox: number; token: number };
   'lease.lost': { mailbox: number; token: number };
   'folder.resync': { mailbox: number; folder: string; reason: string };
   'folder.resynced': { mailbox: number; folder: string; matched: number; added: number; gone: number };
 
-  'batch.stored': { mailbox: number; stored: number; duplicates: number; skipped: number; oversized: number; bytes: number; milliseconds: number };
-  'message.fetch_failed': { mailbox: number; key: string; code: ErrorCode; message: string; attempts: number; final: boolean };
+  'batch.stored': {
+    mailbox: number;
+    stored: number;
+    duplicates: number;
+    skipped: number;
+    oversized: number;
+    bytes: number;
+    milliseconds: number;
+  };
+  'message.fetch_failed': {
+    mailbox: number;
+    key: string;
+    code: ErrorCode;
+    message: string;
+    attempts: number;
+    final: boolean;
+  };
   'disposition.done': { mailbox: number; what: string; done: number; gone: number };
   'disposition.failed': { mailbox: number; what: string; failed: number; code: ErrorCode; message: string };
 
   'job.enqueued': { mailbox: number; messages: number };
   'job.swept': { messages: number };
-  'message.processed': { mailbox: number; id: number; outcome: string; class: string; rule: number | null; seconds: number };
-  'message.retrying': { mailbox: number; id: number; stage: Stage; code: ErrorCode; message: string; attempts: number };
+  'message.processed': {
+    mailbox: number;
+    id: number;
+    outcome: string;
+    class: string;
+    rule: number | null;
+    seconds: number;
+  };
+  'message.retrying': {
+    mailbox: number;
+    id: number;
+    stage: Stage;
+    code: ErrorCode;
+    message: string;
+    attempts: number;
+  };
   'message.quarantined': { mailbox: number; id: number; stage: Stage; code: ErrorCode; message: string };
   'stage.timed': { stage: Stage; milliseconds: number; messages: number };
   'rules.compiled': { version: number; rules: number; milliseconds: number };

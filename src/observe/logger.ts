@@ -7,7 +7,10 @@ import { EVENTS, type Events } from './events.ts';
 /** Keys whose values never reach a log, wherever they stand. */
 const REDACTED = ['password', 'token', 'secret', 'client_secret', 'authorization', 'ciphertext'];
 
-export function createLogger(config: Config['log'], destination: NodeJS.WritableStream = process.stdout): Logger {
+export function createLogger(
+  config: Config['log'],
+  destination: NodeJS.WritableStream = process.stdout,
+): Logger {
   const isTerminal = 'isTTY' in destination && destination.isTTY === true;
   const asPretty = config.format === 'pretty' || (config.format === 'auto' && isTerminal);
   const options: pino.LoggerOptions = {
@@ -19,13 +22,16 @@ export function createLogger(config: Config['log'], destination: NodeJS.Writable
     redact: { paths: REDACTED.flatMap((key) => [key, `*.${key}`]), censor: '(hidden)' },
   };
   if (!asPretty) return pino(options, destination as pino.DestinationStream);
-  return pino(options, pretty({ destination, colorize: isTerminal, ignore: 'event', singleLine: true, sync: true }));
+  return pino(
+    options,
+    pretty({ destination, colorize: isTerminal, ignore: 'event', singleLine: true, sync: true }),
+  );
 }
 
 /** Logs every event at its level. */
 export function logEvents(events: Events, logger: Logger): void {
   events.listen((event, data) => {
     const { level, text } = EVENTS[event];
-    logger[level]({ event, ...data }, text);
+    logger[level]({ event, ...(data as object) }, text);
   });
 }

@@ -8,7 +8,14 @@ import type { ConditionVerdict } from '../rule/rule.ts';
 import type { Stage } from './events.ts';
 
 export type TraceEvent =
-  | { event: 'seen'; folder: string; key: string; epoch: string; announcedBytes: number; internalDate: string | null }
+  | {
+      event: 'seen';
+      folder: string;
+      key: string;
+      epoch: string;
+      announcedBytes: number;
+      internalDate: string | null;
+    }
   | { event: 'stored'; sha256: string; bytes: number; state: string; reason?: string | null }
   | { event: 'duplicate'; of: number; reason: string }
   | { event: 'rebound'; fromEpoch: string; fromKey: string; toEpoch: string; toKey: string }

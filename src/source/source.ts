@@ -69,10 +69,10 @@ export interface Session {
   open(path: string): Promise<FolderView>;
 
   /**
-   * Lists the open folder after `cursor`, ascending; null lists from the start. Selects by key, never by date
-   * or by \Seen. Other calls may be made between two pages.
+   * Lists the open folder after `cursor`, ascending; null lists from the start. With `until`, stops after what
+   * that cursor covers. Selects by key, never by date or by \Seen. Other calls may be made between two pages.
    */
-  changes(cursor: string | null): Promise<Changes>;
+  changes(cursor: string | null, until?: string | null): Promise<Changes>;
 
   /** The cursor that means "everything there now is known". Used to begin from now, and pinned before a resync. */
   currentCursor(): Promise<string>;

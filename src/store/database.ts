@@ -22,7 +22,9 @@ const INT8 = 20;
  */
 const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-    oid === INT8 && format !== 'binary' ? Number : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
+    oid === INT8 && format !== 'binary'
+      ? Number
+      : pg.types.getTypeParser(oid, format as 'text')) as typeof pg.types.getTypeParser,
 };
 
 /**
@@ -57,7 +59,12 @@ export async function waitForDatabase(pool: pg.Pool, timeoutMs: number): Promise
       return;
     } catch (error) {
       if (Date.now() > deadline) {
-        throw fail('database_unavailable', `PostgreSQL does not answer: ${(error as Error).message}`, {}, error);
+        throw fail(
+          'database_unavailable',
+          `PostgreSQL does not answer: ${(error as Error).message}`,
+          {},
+          error,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, 200));
     }

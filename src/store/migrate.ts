@@ -40,7 +40,9 @@ export async function migrate(pool: pg.Pool): Promise<string[]> {
       const before = known.get(name);
       if (before === digest) continue;
       if (before !== undefined) {
-        throw fail('database_unavailable', `Migration ${name} differs from the one that was applied.`, { name });
+        throw fail('database_unavailable', `Migration ${name} differs from the one that was applied.`, {
+          name,
+        });
       }
       await client.query('begin');
       try {

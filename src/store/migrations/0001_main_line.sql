@@ -48,6 +48,8 @@ create table folder (
   path            text not null,
   epoch           text,
   cursor          text,
+  -- What was there when the folder was first opened: a first sync from now on skips up to here.
+  first_cursor    text,
   -- While a lost cursor is being repaired: {oldEpoch, cursor, listed}. Null otherwise.
   resync          jsonb,
   last_listed_at  timestamptz,
@@ -98,6 +100,9 @@ create index ledger_to_fetch on ledger (folder_id) where state = 'pending';
 create index ledger_to_dispose on ledger (folder_id, id) where disposition = 'pending';
 create index ledger_by_content on ledger (folder_id, header_sha256) where header_sha256 is not null;
 create index ledger_by_email on ledger (incoming_email_id) where incoming_email_id is not null;
+
+-- Fencing for workers: each claim takes the next number, and only its holder may write the result.
+create sequence claim;
 
 create table incoming_email (
   id                bigint generated always as identity primary key,

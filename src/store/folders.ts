@@ -1,0 +1,70 @@
+/** Folders of a mailbox and how far each was listed. */
+import { sql } from 'kysely';
+import type { Database, Tx } from './database.ts';
+import type { ResyncState } from './states.ts';
+
+export interface Folder {
+  id: number;
+  mailbox_id: number;
+  path: string;
+  epoch: string | null;
+  cursor: string | null;
+  first_cursor: string | null;
+  resync: ResyncState | null;
+  last_listed_at: Date | null;
+  late_check_at: Date | null;
+}
+
+/** The row of a folder, made when it is not there yet. */
+export async function ensureFolder(db: Database, mailboxId: number, path: string): Promise<Folder> {
+  await sql`insert into folder (mailbox_id, path) values (${mailboxId}, ${path}) on conflict do nothing`.execute(
+    db,
+  );
+  return await db
+    .selectFrom('folder')
+    .selectAll()
+    .where('mailbox_id', '=', mailboxId)
+    .where('path', '=', path)
+    .executeTakeFirstOrThrow();
+}
+
+/** Binds a folder to the epoch found at its first opening, with the cursor of what was there then. */
+export async function beginFolder(
+  tx: Tx,
+  folderId: number,
+  epoch: string,
+  firstCursor: string,
+): Promise<void> {
+  await tx
+    .updateTable('folder')
+    .set({ epoch, first_cursor: firstCursor })
+    .where('id', '=', folderId)
+    .execute();
+}
+
+/** Starts or goes on with the repair of a lost cursor. `cursor` is the new epoch's, pinned before the listing. */
+export async function saveResync(
+  tx: Tx,
+  folderId: number,
+  change: { epoch: string; resync: ResyncState | null; cursor: string | null },
+): Promise<void> {
+  await tx
+    .updateTable('folder')
+    .set({
+      epoch: change.epoch,
+      cursor: change.cursor,
+      resync: change.resync === null ? null : JSON.stringify(change.resync),
+    })
+    .where('id', '=', folderId)
+    .execute();
+}
+
+export async function saveCursor(tx: Tx, folderId: number, cursor: string): Promise<void> {
+  await tx.updateTable('folder').set({ cursor }).where('id', '=', folderId).execute();
+}
+
+export async function markFolderListed(db: Database, folderId: number, lateCheck: boolean): Promise<void> {
+  await sql`update folder set last_listed_at = now(),
+    late_check_at = case when ${lateCheck} then now() else late_check_at end
+    where id = ${folderId}`.execute(db);
+}

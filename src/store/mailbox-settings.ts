@@ -1,0 +1,78 @@
+/** The settings of one mailbox, as stored and as every part reads them. Halo's names live at the API's edge. */
+import Type, { type Static } from 'typebox';
+import { LIMITS } from '../limits.ts';
+
+export const MailboxSettings = Type.Object({
+  /** How to reach the server. Passwords and tokens are in the secret store, not here. */
+  server: Type.Object({
+    host: Type.String({ minLength: 1, maxLength: 255 }),
+    port: Type.Integer({ minimum: 1, maximum: 65_535 }),
+    tls: Type.Enum(['implicit', 'starttls', 'none']),
+    tlsVerify: Type.Boolean(),
+    tlsCa: Type.Union([Type.String(), Type.Null()]),
+    user: Type.String({ minLength: 1, maxLength: 320 }),
+    auth: Type.Enum(['password', 'xoauth2']),
+  }),
+  folders: Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { minItems: 1, maxItems: 50 }),
+  pollSeconds: Type.Integer({ minimum: 1, maximum: 86_400 }),
+  /** What the first sync takes: everything, nothing that is there already, or what came since a date. */
+  firstSync: Type.Enum(['all', 'now', 'since']),
+  firstSyncSince: Type.Union([Type.String(), Type.Null()]),
+  /** Mail the server received before this is skipped at any time (Halo: imapdatecutoff). */
+  dateCutoff: Type.Union([Type.String(), Type.Null()]),
+  after: Type.Enum(['leave', 'seen', 'move', 'delete']),
+  afterFolder: Type.Union([Type.String({ minLength: 1, maxLength: 500 }), Type.Null()]),
+  maxMessageBytes: Type.Integer({ minimum: 1_024, maximum: LIMITS.messageBytesCeiling }),
+  /** `content`: a byte-identical copy in this mailbox is recorded as a duplicate. `none`: each copy counts. */
+  dedup: Type.Enum(['content', 'none']),
+  /** The mailbox's own addresses and aliases: mail from them is never a requester's. */
+  addresses: Type.Array(Type.String({ maxLength: 320 }), { maxItems: 200 }),
+  policy: Type.Object({
+    acceptAutoReplies: Type.Boolean(),
+    ignoreCcEmails: Type.Boolean(),
+    allowHashtags: Type.Boolean(),
+    unmatchedUsers: Type.Enum(['create', 'default', 'park', 'drop']),
+    defaultRequesterId: Type.Integer(),
+    newRequesterSiteId: Type.Integer(),
+    newRequesterNamedByAddress: Type.Boolean(),
+    newRequesterWelcome: Type.Boolean(),
+    newRequesterAcknowledge: Type.Boolean(),
+    stopNewTickets: Type.Boolean(),
+    dontProcessSentBySameMailbox: Type.Boolean(),
+    dontAcknowledge: Type.Boolean(),
+    ticketTypeId: Type.Integer(),
+  }),
+});
+export type MailboxSettings = Static<typeof MailboxSettings>;
+
+/** Settings of a new mailbox, before anything is given. Defaults as in halo-api.md section 4. */
+export function defaultMailboxSettings(host: string, user: string): MailboxSettings {
+  return {
+    server: { host, port: 993, tls: 'implicit', tlsVerify: true, tlsCa: null, user, auth: 'password' },
+    folders: ['INBOX'],
+    pollSeconds: 60,
+    firstSync: 'all',
+    firstSyncSince: null,
+    dateCutoff: null,
+    after: 'leave',
+    afterFolder: null,
+    maxMessageBytes: LIMITS.messageBytes,
+    dedup: 'content',
+    addresses: user.includes('@') ? [user.toLowerCase()] : [],
+    policy: {
+      acceptAutoReplies: true,
+      ignoreCcEmails: false,
+      allowHashtags: true,
+      unmatchedUsers: 'create',
+      defaultRequesterId: 0,
+      newRequesterSiteId: 0,
+      newRequesterNamedByAddress: false,
+      newRequesterWelcome: false,
+      newRequesterAcknowledge: false,
+      stopNewTickets: false,
+      dontProcessSentBySameMailbox: false,
+      dontAcknowledge: false,
+      ticketTypeId: 0,
+    },
+  };
+}

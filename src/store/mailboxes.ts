@@ -1,0 +1,195 @@
+/** Mailboxes: settings, which change seldom, and state, which the poller writes all the time. */
+import { sql } from 'kysely';
+import type { SourceKind } from '../source/source.ts';
+import type { Database, Tx } from './database.ts';
+import type { MailboxSettings } from './mailbox-settings.ts';
+import { notify } from './notify.ts';
+import type { MailboxPhase } from './states.ts';
+
+export interface Mailbox {
+  id: number;
+  guid: string;
+  name: string;
+  kind: SourceKind;
+  enabled: boolean;
+  settings: MailboxSettings;
+  halo: Record<string, unknown>;
+  changeSeq: number;
+  createdAt: Date;
+}
+
+export interface MailboxState {
+  phase: MailboxPhase;
+  phaseSince: Date;
+  lastListedAt: Date | null;
+  lastErrorCode: string | null;
+  lastError: string | null;
+  lastErrorAt: Date | null;
+  consecutiveErrors: number;
+  nextAttemptAt: Date | null;
+  syncDone: number;
+  syncTotal: number;
+  syncStartedAt: Date | null;
+}
+
+const NO_STATE: MailboxState = {
+  phase: 'idle',
+  phaseSince: new Date(0),
+  lastListedAt: null,
+  lastErrorCode: null,
+  lastError: null,
+  lastErrorAt: null,
+  consecutiveErrors: 0,
+  nextAttemptAt: null,
+  syncDone: 0,
+  syncTotal: 0,
+  syncStartedAt: null,
+};
+
+function select(db: Database | Tx) {
+  return db
+    .selectFrom('mailbox')
+    .select([
+      'id',
+      'guid',
+      'name',
+      'kind',
+      'enabled',
+      'settings',
+      'halo',
+      'change_seq as changeSeq',
+      'created_at as createdAt',
+    ])
+    .where('deleted_at', 'is', null);
+}
+
+export async function listMailboxes(db: Database | Tx): Promise<Mailbox[]> {
+  return await select(db).orderBy('id').execute();
+}
+
+export async function findMailbox(db: Database | Tx, id: number): Promise<Mailbox | null> {
+  return (await select(db).where('id', '=', id).executeTakeFirst()) ?? null;
+}
+
+export async function createMailbox(
+  tx: Tx,
+  mailbox: Pick<Mailbox, 'name' | 'kind' | 'enabled' | 'settings' | 'halo'>,
+): Promise<Mailbox> {
+  const row = await tx
+    .insertInto('mailbox')
+    .values({
+      name: mailbox.name,
+      kind: mailbox.kind,
+      enabled: mailbox.enabled,
+      settings: JSON.stringify(mailbox.settings),
+      halo: JSON.stringify(mailbox.halo),
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  await tx.insertInto('mailbox_state').values({ mailbox_id: row.id }).execute();
+  await notify(tx, 'mailboxes');
+  return (await findMailbox(tx, row.id))!;
+}
+
+/** Replaces the settings of a mailbox. Its poller starts anew with them. */
+export async function updateMailbox(tx: Tx, mailbox: Mailbox): Promise<Mailbox> {
+  await tx
+    .updateTable('mailbox')
+    .set({
+      name: mailbox.name,
+      kind: mailbox.kind,
+      enabled: mailbox.enabled,
+      settings: JSON.stringify(mailbox.settings),
+      halo: JSON.stringify(mailbox.halo),
+      change_seq: sql<number>`change_seq + 1`,
+    })
+    .where('id', '=', mailbox.id)
+    .execute();
+  await notify(tx, 'mailboxes');
+  return (await findMailbox(tx, mailbox.id))!;
+}
+
+/** Hides a mailbox for good. Ledger and records stay: they prove what was taken. */
+export async function deleteMailbox(tx: Tx, id: number): Promise<void> {
+  await sql`update mailbox set deleted_at = now(), enabled = false where id = ${id}`.execute(tx);
+  await sql`delete from secret where owner = ${`mailbox:${id}`}`.execute(tx);
+  await notify(tx, 'mailboxes');
+}
+
+export async function mailboxStates(db: Database): Promise<Map<number, MailboxState>> {
+  const rows = await db
+    .selectFrom('mailbox_state')
+    .select([
+      'mailbox_id as id',
+      'phase',
+      'phase_since as phaseSince',
+      'last_listed_at as lastListedAt',
+      'last_error_code as lastErrorCode',
+      'last_error as lastError',
+      'last_error_at as lastErrorAt',
+      'consecutive_errors as consecutiveErrors',
+      'next_attempt_at as nextAttemptAt',
+      'sync_done as syncDone',
+      'sync_total as syncTotal',
+      'sync_started_at as syncStartedAt',
+    ])
+    .execute();
+  return new Map(rows.map(({ id, ...state }) => [id, state]));
+}
+
+export function stateOf(states: Map<number, MailboxState>, id: number): MailboxState {
+  return states.get(id) ?? NO_STATE;
+}
+
+/** How many records of a mailbox still wait for processing. */
+export async function queuedMail(db: Database | Tx, mailboxId: number): Promise<number> {
+  const row = await db
+    .selectFrom('incoming_email')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('mailbox_id', '=', mailboxId)
+    .where('state', 'in', ['queued', 'processing', 'retrying', 'waiting'])
+    .where('deleted_at', 'is', null)
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
+}
+
+export async function savePhase(
+  db: Database,
+  id: number,
+  phase: MailboxPhase,
+  nextAttemptInMs: number | null = null,
+): Promise<void> {
+  await sql`
+    update mailbox_state set phase = ${phase},
+      phase_since = case when phase = ${phase} then phase_since else now() end,
+      next_attempt_at = now() + make_interval(secs => ${nextAttemptInMs === null ? null : nextAttemptInMs / 1000})
+    where mailbox_id = ${id}`.execute(db);
+}
+
+/** A listing that covered every folder has ended: the proof of health. */
+export async function saveListed(db: Database, id: number): Promise<void> {
+  await sql`
+    update mailbox_state set last_listed_at = now(), consecutive_errors = 0, last_error = null,
+      last_error_code = null, sync_done = sync_total
+    where mailbox_id = ${id}`.execute(db);
+}
+
+export async function saveMailboxError(
+  db: Database,
+  id: number,
+  code: string,
+  message: string,
+): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    update mailbox_state set last_error_code = ${code}, last_error = ${message.slice(0, 1000)},
+      last_error_at = now(), consecutive_errors = consecutive_errors + 1
+    where mailbox_id = ${id} returning consecutive_errors as count`.execute(db);
+  return rows[0]?.count ?? 1;
+}
+
+export async function saveProgress(db: Database, id: number, done: number, total: number): Promise<void> {
+  await sql`
+    update mailbox_state set sync_done = ${done}, sync_total = ${total},
+      sync_started_at = case when ${done} = 0 then now() else coalesce(sync_started_at, now()) end
+    where mailbox_id = ${id}`.execute(db);
+}

@@ -1,0 +1,46 @@
+/** The named states of rows. Every message is in exactly one of them at any time. */
+
+/** What became of a source key. `pending` is the only one that is not an end. */
+export const LEDGER_STATES = [
+  'pending',
+  'stored',
+  'duplicate',
+  'oversized',
+  'skipped',
+  'gone',
+  'fetch_failed',
+] as const;
+export type LedgerState = (typeof LEDGER_STATES)[number];
+
+export const EMAIL_STATES = [
+  'queued',
+  'processing',
+  'processed',
+  'ignored',
+  'retrying',
+  'quarantined',
+  'waiting',
+  'parked',
+] as const;
+export type EmailState = (typeof EMAIL_STATES)[number];
+
+/** What a poller is doing. `auth_blocked` needs a person; `backing_off` does not. */
+export type MailboxPhase =
+  | 'idle'
+  | 'connecting'
+  | 'listing'
+  | 'waiting'
+  | 'backing_off'
+  | 'auth_blocked'
+  | 'paused';
+
+/** A lost cursor being repaired: survives a crash, so the repair goes on where it was. */
+export interface ResyncState {
+  /** Epoch whose ledger rows are looked for among the new keys. */
+  oldEpoch: string;
+  /** Where the listing has got to; null = at the start. */
+  cursor: string | null;
+  reason: string;
+  matched: number;
+  added: number;
+}

@@ -1,0 +1,217 @@
+/** The tables as kysely sees them. One interface a table, in the order of the migrations. */
+import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+import type { Rule } from '../rule/rule.ts';
+import type { SourceKind } from '../source/source.ts';
+import type { MailboxSettings } from './mailbox-settings.ts';
+import type { EmailState, LedgerState, MailboxPhase, ResyncState } from './states.ts';
+
+type Timestamp = ColumnType<Date, Date | string, Date | string>;
+type MadeAt = ColumnType<Date, Date | string | undefined, Date | string>;
+type Json<T extends object | null> = JSONColumnType<T>;
+
+export interface Tables {
+  mailbox: {
+    id: Generated<number>;
+    guid: Generated<string>;
+    name: string;
+    kind: SourceKind;
+    enabled: Generated<boolean>;
+    settings: Json<MailboxSettings>;
+    halo: ColumnType<Record<string, unknown>, string | undefined, string>;
+    change_seq: Generated<number>;
+    created_at: MadeAt;
+    deleted_at: Timestamp | null;
+  };
+  mailbox_state: {
+    mailbox_id: number;
+    phase: ColumnType<MailboxPhase, MailboxPhase | undefined, MailboxPhase>;
+    phase_since: MadeAt;
+    last_listed_at: Timestamp | null;
+    last_error_code: string | null;
+    last_error: string | null;
+    last_error_at: Timestamp | null;
+    consecutive_errors: Generated<number>;
+    next_attempt_at: Timestamp | null;
+    sync_done: Generated<number>;
+    sync_total: Generated<number>;
+    sync_started_at: Timestamp | null;
+  };
+  lease: { mailbox_id: number; owner: string; token: number; expires_at: Timestamp };
+  folder: {
+    id: Generated<number>;
+    mailbox_id: number;
+    path: string;
+    epoch: string | null;
+    cursor: string | null;
+    first_cursor: string | null;
+    resync: ColumnType<ResyncState | null, string | null | undefined, string | null>;
+    last_listed_at: Timestamp | null;
+    late_check_at: Timestamp | null;
+  };
+  raw_message: {
+    sha256: Buffer;
+    size: number;
+    place: 'inline' | 'file';
+    bytes: Buffer | null;
+    created_at: MadeAt;
+  };
+  ledger: {
+    id: Generated<number>;
+    mailbox_id: number;
+    folder_id: number;
+    epoch: string;
+    key: string;
+    state: LedgerState;
+    reason: string | null;
+    incoming_email_id: number | null;
+    raw_sha256: Buffer | null;
+    header_sha256: Buffer | null;
+    size: number;
+    internal_date: Timestamp | null;
+    fetch_attempts: Generated<number>;
+    next_fetch_at: Timestamp | null;
+    disposition: ColumnType<
+      'none' | 'pending' | 'done' | 'gone' | 'failed',
+      'none' | 'pending' | 'done' | 'gone' | 'failed' | undefined,
+      'none' | 'pending' | 'done' | 'gone' | 'failed'
+    >;
+    disposition_attempts: Generated<number>;
+    disposition_error: string | null;
+    next_disposition_at: Timestamp | null;
+    first_seen_at: MadeAt;
+  };
+  incoming_email: {
+    id: Generated<number>;
+    mailbox_id: number;
+    ledger_id: number;
+    source: SourceKind | 'api' | 'import';
+    mail_id: string;
+    raw_sha256: Buffer;
+    size: number;
+    dedup_key: Buffer | null;
+    state: ColumnType<EmailState, EmailState | undefined, EmailState>;
+    attempts: Generated<number>;
+    retry_remaining: Generated<number>;
+    next_attempt_at: Timestamp | null;
+    enqueued_at: Timestamp | null;
+    claim_token: number | null;
+    claimed_until: Timestamp | null;
+    created_at: MadeAt;
+    last_attempt_at: Timestamp | null;
+    processed_at: Timestamp | null;
+    internal_date: Timestamp | null;
+    header_date: Timestamp | null;
+    received_at: Timestamp | null;
+    from_address: Generated<string>;
+    from_text: Generated<string>;
+    to_text: Generated<string>;
+    cc_text: Generated<string>;
+    subject: Generated<string>;
+    message_id: string | null;
+    body_text: string | null;
+    parts: ColumnType<unknown, string | null | undefined, string | null>;
+    class: string | null;
+    class_evidence: ColumnType<unknown, string | null | undefined, string | null>;
+    rule_id: number | null;
+    rules_version: number | null;
+    rule_evidence: ColumnType<unknown, string | null | undefined, string | null>;
+    extractions: ColumnType<unknown, string | null | undefined, string | null>;
+    thread_evidence: ColumnType<unknown, string | null | undefined, string | null>;
+    outcome: ColumnType<unknown, string | null | undefined, string | null>;
+    ticket_id: number | null;
+    requester_id: number | null;
+    error_code: string | null;
+    error_stage: string | null;
+    error_message: string | null;
+    error_fingerprint: string | null;
+    removed_from_server: Generated<boolean>;
+    outbound: Generated<boolean>;
+    agent_id: number | null;
+    add_to_ticket_id: number | null;
+    deleted_at: Timestamp | null;
+    search: ColumnType<string, never, never>;
+  };
+  trace: { id: Generated<number>; ledger_id: number; at: MadeAt; events: Json<object[]> };
+  email_rule: {
+    id: Generated<number>;
+    name: string;
+    sequence: number;
+    mailbox_id: number | null;
+    definition: Json<Omit<Rule, 'id'>>;
+    created_at: MadeAt;
+    updated_at: MadeAt;
+  };
+  rule_change: {
+    version: Generated<number>;
+    rule_id: number;
+    at: MadeAt;
+    actor: string;
+    definition: ColumnType<Omit<Rule, 'id'> | null, string | null, string | null>;
+  };
+  requester: {
+    id: Generated<number>;
+    name: string;
+    first_name: Generated<string>;
+    surname: Generated<string>;
+    address: string;
+    alternative_addresses: ColumnType<string[], string[] | undefined, string[]>;
+    login: Generated<string>;
+    site_id: Generated<number>;
+    client_id: Generated<number>;
+    is_agent: Generated<boolean>;
+    inactive: Generated<boolean>;
+    created_at: MadeAt;
+  };
+  ticket: {
+    id: Generated<number>;
+    mailbox_id: number | null;
+    type_id: Generated<number>;
+    subject: string;
+    open: Generated<boolean>;
+    read: Generated<boolean>;
+    alert_key: string | null;
+    requester_id: number | null;
+    participants: ColumnType<string[], string[] | undefined, string[]>;
+    fields: ColumnType<object[], string | undefined, string>;
+    external: ColumnType<Record<string, unknown>, string | undefined, string>;
+    created_at: MadeAt;
+    updated_at: MadeAt;
+    closed_at: Timestamp | null;
+  };
+  ticket_action: {
+    id: Generated<number>;
+    ticket_id: number;
+    incoming_email_id: number;
+    kind: string;
+    private: Generated<boolean>;
+    at: MadeAt;
+  };
+  api_client: {
+    id: Generated<number>;
+    client_id: string;
+    name: string;
+    secret_hash: string;
+    scopes: string[];
+    created_at: MadeAt;
+    last_used_at: Timestamp | null;
+    disabled_at: Timestamp | null;
+  };
+  secret: {
+    owner: string;
+    name: string;
+    key_id: string;
+    nonce: Buffer;
+    ciphertext: Buffer;
+    updated_at: MadeAt;
+  };
+  audit_log: {
+    id: Generated<number>;
+    at: MadeAt;
+    actor: string;
+    action: string;
+    entity: string;
+    entity_id: string;
+    change: ColumnType<unknown, string | undefined, string>;
+  };
+  instance: { only_row: Generated<boolean>; id: Generated<string>; created_at: MadeAt };
+}
