@@ -4,6 +4,8 @@ import type { TraceEvent } from '../observe/trace.ts';
 import type { Database, Tx } from './database.ts';
 import { requireLease } from './leases.ts';
 
+const GONE_WITH_EPOCH = 'gone with its epoch';
+
 export interface LedgerRow {
   id: number;
   key: string;
@@ -129,6 +131,7 @@ export async function appendTraces(
 export interface RebindCandidate {
   id: number;
   headerSha256: Buffer;
+  rawSha256: Buffer | null;
   size: number;
   epoch: string;
   key: string;
@@ -142,9 +145,9 @@ export async function rebindCandidates(
   headers: Buffer[],
 ): Promise<RebindCandidate[]> {
   const { rows } = await sql<RebindCandidate>`
-    select id, header_sha256 as "headerSha256", size, epoch, key from ledger
+    select id, header_sha256 as "headerSha256", raw_sha256 as "rawSha256", size, epoch, key from ledger
     where folder_id = ${folderId} and epoch <> ${epoch} and header_sha256 = any(${headers}::bytea[])
-      and reason is distinct from 'gone with its epoch'
+      and reason is distinct from ${GONE_WITH_EPOCH}
     order by id desc`.execute(db);
   return rows;
 }
@@ -172,19 +175,23 @@ export async function rebind(
 }
 
 /**
- * Ends a repair: rows of the old epoch that were not found again have left the server. Their pending effects
- * and fetches are over. Returns how many.
+ * Ends a repair: rows of other epochs that were not found again have left the server, so their pending effects
+ * and fetches are over. Returns how many rows left the server in all.
  */
-export async function closeEpoch(tx: Tx, folderId: number, epoch: string): Promise<number> {
-  const { numAffectedRows } = await sql`
+export async function closeEpoch(tx: Tx, folderId: number, oldEpoch: string): Promise<number> {
+  await sql`
     update ledger set
       state = case when state = 'pending' then 'gone' else state end,
-      reason = case when state = 'pending' then 'gone with its epoch' else reason end,
+      reason = case when state = 'pending' then ${GONE_WITH_EPOCH} else reason end,
       disposition = case when disposition = 'pending' then 'gone' else disposition end
-    where folder_id = ${folderId} and epoch <> ${epoch} and (state = 'pending' or disposition = 'pending')`.execute(
-    tx,
-  );
-  return Number(numAffectedRows ?? 0);
+    where folder_id = ${folderId} and epoch = ${oldEpoch} and (state = 'pending' or disposition = 'pending')`.execute(tx);
+  const row = await tx
+    .selectFrom('ledger')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('folder_id', '=', folderId)
+    .where('epoch', '=', oldEpoch)
+    .executeTakeFirstOrThrow();
+  return Number(row.count);
 }
 
 /** Counts by state, for the audit and the metrics. */
@@ -196,4 +203,9 @@ export async function ledgerCounts(db: Database, mailboxId: number): Promise<Rec
     .groupBy('state')
     .execute();
   return Object.fromEntries(rows.map((row) => [row.state, Number(row.count)]));
+}
+
+/** Counts an attempt before it is made. */
+export async function noteFetchAttempt(db: Database, id: number): Promise<void> {
+  await sql`update ledger set fetch_attempts = fetch_attempts + 1 where id = ${id} and state = 'pending'`.execute(db);
 }

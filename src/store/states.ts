@@ -34,13 +34,9 @@ export type MailboxPhase =
   | 'auth_blocked'
   | 'paused';
 
-/** A lost cursor being repaired: survives a crash, so the repair goes on where it was. */
+/** A lost cursor being repaired. While it is set the folder's cursor is that of the repair, so a crash resumes. */
 export interface ResyncState {
   /** Epoch whose ledger rows are looked for among the new keys. */
   oldEpoch: string;
-  /** Where the listing has got to; null = at the start. */
-  cursor: string | null;
   reason: string;
-  matched: number;
-  added: number;
 }

@@ -50,7 +50,7 @@ create table folder (
   cursor          text,
   -- What was there when the folder was first opened: a first sync from now on skips up to here.
   first_cursor    text,
-  -- While a lost cursor is being repaired: {oldEpoch, cursor, listed}. Null otherwise.
+  -- While a lost cursor is being repaired: {oldEpoch, reason}. Null otherwise.
   resync          jsonb,
   last_listed_at  timestamptz,
   -- When the newest keys were last compared with the ledger, for messages that became visible late.

@@ -1,0 +1,95 @@
+/** Turns listed messages into items that are ready to be committed: bytes, or the reason why there are none. */
+import { asPenstockError, type ErrorCode, type PenstockError } from '../errors.ts';
+import { crashPoint } from '../lab/crash-point.ts';
+import { LIMITS } from '../limits.ts';
+import type { RawStore } from '../raw/raw-store.ts';
+import type { Listed, Session } from '../source/source.ts';
+import type { IntakeItem } from '../store/intake.ts';
+import { decide, type TakePolicy } from './decide.ts';
+
+export interface FetchFailure {
+  key: string;
+  error: PenstockError;
+  attempts: number;
+  final: boolean;
+}
+
+/** Errors after which the session is dead: they concern all messages, not one. */
+const SESSION_ERRORS: ReadonlySet<ErrorCode> = new Set(['connection_lost', 'stalled', 'server_busy', 'auth_failed']);
+
+/** Spacing of repeated fetches of one message, in seconds. */
+const RETRY_SECONDS = [5, 60, 600, 3_600];
+
+/**
+ * Fetches what the policy takes. A message that the server cannot deliver costs only itself; a dead session
+ * fails the whole call and nothing of it is recorded. `attempts` = how often each was tried before.
+ */
+export async function fetchListed(
+  session: Session,
+  raw: RawStore,
+  listed: readonly Listed[],
+  policy: TakePolicy,
+  onFailure: (failure: FetchFailure) => void,
+  attempts = 0,
+): Promise<IntakeItem[]> {
+  const results = new Map<string, IntakeItem['result']>();
+  const taken: Listed[] = [];
+  for (const item of listed) {
+    const decision = decide(item, policy);
+    if (decision.take) taken.push(item);
+    else results.set(item.key, { state: decision.state, reason: decision.reason });
+  }
+  const failed = new Map<string, PenstockError>();
+  const large = taken.filter((item) => item.size > LIMITS.inlineRawBytes).map((item) => item.key);
+  const small = taken.filter((item) => item.size <= LIMITS.inlineRawBytes).map((item) => item.key);
+
+  if (small.length > 0) {
+    for await (const answer of session.fetch(small, LIMITS.inlineRawBytes)) {
+      if ('bytes' in answer) results.set(answer.key, { state: 'stored', raw: await raw.put(answer.bytes) });
+      else if ('tooLarge' in answer) large.push(answer.key);
+      else failed.set(answer.key, answer.error);
+    }
+  }
+  for (const key of large) {
+    try {
+      const stream = await session.stream(key, policy.maxMessageBytes);
+      results.set(key, { state: 'stored', raw: await raw.putStream(stream, policy.maxMessageBytes) });
+      crashPoint('after-raw-write');
+    } catch (thrown) {
+      const error = asPenstockError(thrown, 'fetch_failed');
+      if (SESSION_ERRORS.has(error.code)) throw error;
+      if (error.code === 'message_oversized') results.set(key, { state: 'oversized', reason: error.message });
+      else failed.set(key, error);
+    }
+  }
+  crashPoint('after-fetch');
+  await explainMissing(session, taken, results, failed, attempts, onFailure);
+  return listed.map((item) => ({ ...item, result: results.get(item.key)! }));
+}
+
+/** A message without bytes is gone only when the server says so; else it is tried again, then set aside. */
+async function explainMissing(
+  session: Session,
+  taken: Listed[],
+  results: Map<string, IntakeItem['result']>,
+  failed: Map<string, PenstockError>,
+  attempts: number,
+  onFailure: (failure: FetchFailure) => void,
+): Promise<void> {
+  const missing = taken.filter((item) => !results.has(item.key)).map((item) => item.key);
+  if (missing.length === 0) return;
+  const existing = await session.existing(missing);
+  for (const key of missing) {
+    if (!existing.has(key)) {
+      results.set(key, { state: 'gone', reason: 'left the server before it was fetched' });
+      continue;
+    }
+    const error = failed.get(key) ?? asPenstockError(new Error('the server sent nothing'), 'fetch_failed');
+    const tried = attempts + 1;
+    const final = tried >= LIMITS.fetchAttempts;
+    onFailure({ key, error, attempts: tried, final });
+    const reason = `${error.code}: ${error.message}`;
+    const retryInSeconds = RETRY_SECONDS[Math.min(attempts, RETRY_SECONDS.length - 1)]!;
+    results.set(key, final ? { state: 'fetch_failed', reason } : { state: 'pending', reason, attempts: tried, retryInSeconds });
+  }
+}

@@ -1,0 +1,303 @@
+/**
+ * One pass over one folder: list what is new, make it durable, then bring the server up to date. While a batch
+ * is being committed the next one is already on its way from the server.
+ */
+import { fail } from '../errors.ts';
+import { crashPoint } from '../lab/crash-point.ts';
+import { LIMITS } from '../limits.ts';
+import type { Changes, FolderView, Listed, Page, Session } from '../source/source.ts';
+import { beginFolder, ensureFolder, type Folder, markFolderListed } from '../store/folders.ts';
+import { commitIntake, type IntakeItem } from '../store/intake.ts';
+import { requireLease } from '../store/leases.ts';
+import { dueFetches, knownKeys, noteFetchAttempt } from '../store/ledger.ts';
+import { saveProgress } from '../store/mailboxes.ts';
+import { compareFolder } from './compare.ts';
+import type { HeldMailbox, IntakeContext } from './context.ts';
+import { notBefore, splitByBytes, type TakePolicy } from './decide.ts';
+import { disposeDue } from './dispose.ts';
+import { type FetchFailure, fetchListed } from './fetch.ts';
+import { progressAt } from './progress.ts';
+import { runResync, startResync } from './resync.ts';
+
+const LATE_CHECK_MS = 60 * 60_000;
+const PROGRESS_EVERY_MS = 5_000;
+const RETRY_BATCH = 50;
+
+/** What a pass may be told by the poller. */
+export interface PassOptions {
+  /** Ends the pass between two batches. */
+  signal: AbortSignal;
+  /** Told after every step that reached the server or the database. */
+  onProgress(): void;
+  /**
+   * Take messages one at a time, counting each attempt first: after a crash or a session that died on the same
+   * page twice, one of them may be the reason.
+   */
+  careful: boolean;
+}
+
+/** A folder in the middle of a pass. */
+export class FolderSync {
+  readonly context: IntakeContext;
+  readonly held: HeldMailbox;
+  readonly session: Session;
+  readonly options: PassOptions;
+  readonly policy: TakePolicy;
+  readonly folder: Folder;
+  readonly view: FolderView;
+  added = 0;
+  /** Known messages that got a new key. */
+  rebound = 0;
+
+  private constructor(
+    context: IntakeContext,
+    held: HeldMailbox,
+    session: Session,
+    options: PassOptions,
+    folder: Folder,
+    view: FolderView,
+  ) {
+    this.context = context;
+    this.held = held;
+    this.session = session;
+    this.options = options;
+    this.folder = folder;
+    this.view = view;
+    const { settings } = held.mailbox;
+    this.policy = { notBefore: notBefore(settings), maxMessageBytes: settings.maxMessageBytes };
+  }
+
+  /** Opens the folder and reads how far it was listed. */
+  static async open(
+    context: IntakeContext,
+    held: HeldMailbox,
+    session: Session,
+    path: string,
+    options: PassOptions,
+  ): Promise<FolderSync> {
+    const view = await session.open(path);
+    const folder = await ensureFolder(context.db, held.mailbox.id, path);
+    return new FolderSync(context, held, session, options, folder, view);
+  }
+
+  /** Runs the pass. Returns how many messages were added. */
+  async run(): Promise<number> {
+    await this.#bindEpoch();
+    if (this.folder.resync !== null) await runResync(this);
+    await this.#skipWhatWasThere();
+    const changes = await this.session.changes(this.folder.cursor);
+    if (changes.lost) {
+      await startResync(this, changes.reason);
+      await runResync(this);
+    } else {
+      await this.takePages(changes, (page) => this.#take(page));
+    }
+    await this.#retryFetches();
+    await this.disposeAll();
+    const late = this.#lateCheckIsDue();
+    if (late) await this.#takeLateArrivals();
+    await markFolderListed(this.context.db, this.folder.id, late);
+    return this.added;
+  }
+
+  /** The first opening pins what is there; another epoch later means that all keys are void (RFC 9051 2.3.1.1). */
+  async #bindEpoch(): Promise<void> {
+    const { folder, view } = this;
+    if (folder.epoch === null) {
+      const firstCursor = await this.session.currentCursor();
+      await this.context.db.transaction().execute(async (tx) => {
+        await requireLease(tx, this.held.mailbox.id, this.held.leaseToken);
+        await beginFolder(tx, folder.id, view.epoch, firstCursor);
+      });
+      folder.epoch = view.epoch;
+      folder.first_cursor = firstCursor;
+    } else if (folder.epoch !== view.epoch) {
+      await startResync(this, `the server renumbered the folder (${folder.epoch} became ${view.epoch})`);
+    }
+  }
+
+  /** A first sync from now on still accounts for what was there: as skipped, without fetching it. */
+  async #skipWhatWasThere(): Promise<void> {
+    const { folder } = this;
+    if (this.held.mailbox.settings.firstSync !== 'now' || folder.first_cursor === null) return;
+    const changes = await this.session.changes(folder.cursor, folder.first_cursor);
+    if (!changes.lost) {
+      await this.takePages(changes, async (page) =>
+        page.items.map((item) => ({
+          ...item,
+          result: { state: 'skipped' as const, reason: 'was there before the first sync' },
+        })),
+      );
+    }
+    folder.first_cursor = null;
+    await this.context.db.updateTable('folder').set({ first_cursor: null }).where('id', '=', folder.id).execute();
+  }
+
+  /** Goes through a listing: fetch of one page and commit of the one before run side by side. */
+  async takePages(
+    changes: Extract<Changes, { lost: false }>,
+    take: (page: Page) => Promise<IntakeItem[]>,
+  ): Promise<void> {
+    const started = Date.now();
+    let done = 0;
+    let reported = started;
+    let committing: Promise<void> = Promise.resolve();
+    if (changes.total > LIMITS.batchMessages) await saveProgress(this.context.db, this.held.mailbox.id, 0, changes.total);
+    try {
+      for await (const page of changes.pages) {
+        await this.#waitForRoom();
+        const runs = splitByBytes(page.items, LIMITS.batchBytes);
+        if (runs.length === 0) runs.push([]);
+        for (const [index, items] of runs.entries()) {
+          this.options.signal.throwIfAborted();
+          const ready = await take({ items, cursor: page.cursor });
+          await committing;
+          await disposeDueIfAllowed(this);
+          committing = this.commit(ready, index === runs.length - 1 ? page.cursor : null);
+          // Awaited above or below; this only keeps a failure from being called unhandled meanwhile.
+          committing.catch(() => undefined);
+        }
+        done += page.items.length;
+        this.options.onProgress();
+        if (changes.total > LIMITS.batchMessages && Date.now() - reported >= PROGRESS_EVERY_MS) {
+          reported = Date.now();
+          await this.#reportProgress(done, changes.total, reported - started);
+        }
+      }
+      await committing;
+    } catch (error) {
+      await committing.catch(() => undefined);
+      throw error;
+    }
+    if (changes.total > LIMITS.batchMessages) await this.#reportProgress(done, done, Date.now() - started);
+  }
+
+  /** Commits items, then enqueues what is new. `cursor` moves the folder on with them. */
+  async commit(items: IntakeItem[], cursor: string | null): Promise<void> {
+    if (items.length === 0 && cursor === null) return;
+    const { context, held, folder, view } = this;
+    const { mailbox, leaseToken } = held;
+    const started = performance.now();
+    crashPoint('before-commit');
+    const result = await commitIntake(context.db, {
+      mailboxId: mailbox.id,
+      leaseToken,
+      folder: { id: folder.id, path: folder.path },
+      epoch: view.epoch,
+      source: mailbox.kind,
+      dropCopies: mailbox.settings.dedup === 'content',
+      dispose: mailbox.settings.after !== 'leave',
+      items,
+      cursor,
+    });
+    crashPoint('after-commit');
+    if (cursor !== null) folder.cursor = cursor;
+    if (result.stored.length > 0) await context.enqueue(mailbox.kind, mailbox.id, result.stored);
+    crashPoint('after-enqueue');
+    this.added += result.stored.length;
+    if (items.length === 0) return;
+    const count = (state: string): number => items.filter((item) => item.result.state === state).length;
+    context.events.emit('batch.stored', {
+      mailbox: mailbox.id,
+      stored: result.stored.length,
+      duplicates: result.duplicates.length,
+      skipped: count('skipped'),
+      oversized: count('oversized'),
+      bytes: items.reduce((sum, item) => sum + (item.result.state === 'stored' ? item.result.raw.size : 0), 0),
+      milliseconds: Math.round(performance.now() - started),
+    });
+  }
+
+  /** Bytes for listed messages, or the reason why there are none. */
+  async fetch(items: readonly Listed[], attempts = 0): Promise<IntakeItem[]> {
+    return await fetchListed(this.session, this.context.raw, items, this.policy, (f) => this.#fetchFailed(f), attempts);
+  }
+
+  async disposeAll(): Promise<void> {
+    while ((await disposeDueIfAllowed(this)) > 0) this.options.onProgress();
+  }
+
+  async #take(page: Page): Promise<IntakeItem[]> {
+    if (!this.options.careful) return await this.fetch(page.items);
+    return page.items.map((item) => ({
+      ...item,
+      result: { state: 'pending', reason: 'taken one at a time', attempts: 0, retryInSeconds: 0 },
+    }));
+  }
+
+  /** One at a time, and the attempt is counted first: whatever a message does to us, it runs out of attempts. */
+  async #retryFetches(): Promise<void> {
+    for (;;) {
+      const due = await dueFetches(this.context.db, this.folder.id, this.view.epoch, RETRY_BATCH);
+      if (due.length === 0) return;
+      for (const row of due) {
+        this.options.signal.throwIfAborted();
+        const listed = { key: row.key, size: row.size, internalDate: row.internal_date?.toISOString() ?? null };
+        if (row.fetch_attempts >= LIMITS.fetchAttempts) {
+          const reason = 'the session broke at each attempt to fetch it';
+          await this.commit([{ ...listed, result: { state: 'fetch_failed', reason } }], null);
+          this.#fetchFailed({ key: row.key, error: fail('fetch_failed', reason), attempts: row.fetch_attempts, final: true });
+          continue;
+        }
+        await noteFetchAttempt(this.context.db, row.id);
+        await this.commit(await this.fetch([listed], row.fetch_attempts), null);
+        this.options.onProgress();
+      }
+    }
+  }
+
+  #lateCheckIsDue(): boolean {
+    const last = this.folder.late_check_at?.getTime() ?? 0;
+    return Date.now() - last >= LATE_CHECK_MS;
+  }
+
+  /** Compares the whole folder with the ledger: replicated servers show some messages late, below the cursor. */
+  async #takeLateArrivals(): Promise<void> {
+    const { listed, missing } = await compareFolder(this.context.db, this.session, this.folder.id, this.view.epoch);
+    for (let at = 0; at < missing.length; at += LIMITS.batchMessages) {
+      const keys = missing.slice(at, at + LIMITS.batchMessages);
+      await this.commit(await this.fetch(keys.map((key) => ({ key, size: 0, internalDate: null }))), null);
+    }
+    await this.disposeAll();
+    const known = await knownKeys(this.context.db, this.folder.id, this.view.epoch, missing);
+    const unaccounted = missing.filter((key) => !known.has(key)).length;
+    const accounted = listed - unaccounted;
+    this.context.events.emit('audit.finished', { mailbox: this.held.mailbox.id, listed, accounted, unaccounted });
+  }
+
+  async #waitForRoom(): Promise<void> {
+    let told = false;
+    for (;;) {
+      const reason = await this.context.pressure();
+      if (reason === null) return;
+      if (!told) this.context.events.emit('mailbox.paused', { mailbox: this.held.mailbox.id, reason });
+      told = true;
+      this.options.onProgress();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      this.options.signal.throwIfAborted();
+    }
+  }
+
+  async #reportProgress(done: number, total: number, elapsedMs: number): Promise<void> {
+    const mailbox = this.held.mailbox.id;
+    await saveProgress(this.context.db, mailbox, done, total);
+    this.context.events.emit('mailbox.progress', { mailbox, ...progressAt(done, total, elapsedMs) });
+  }
+
+  #fetchFailed({ key, error, attempts, final }: FetchFailure): void {
+    this.context.events.emit('message.fetch_failed', {
+      mailbox: this.held.mailbox.id,
+      key,
+      code: error.code,
+      message: error.message,
+      attempts,
+      final,
+    });
+  }
+}
+
+/** Nothing is moved or deleted while keys are being rebound: they might not mean what we think. */
+async function disposeDueIfAllowed(sync: FolderSync): Promise<number> {
+  if (sync.folder.resync !== null) return 0;
+  return await disposeDue(sync.context, sync.held, sync.session, { id: sync.folder.id, epoch: sync.view.epoch });
+}

@@ -1,0 +1,185 @@
+/**
+ * The loop of one mailbox: connect, list every folder, bring the server up to date, then wait for the first of
+ * a hint from the server, a person's wish, the poll interval. A hint only wakes; the poll always runs.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asPenstockError, fail, type PenstockError } from '../errors.ts';
+import type { Session, Source } from '../source/source.ts';
+import { saveListed, saveMailboxError, savePhase } from '../store/mailboxes.ts';
+import type { MailboxPhase } from '../store/states.ts';
+import { backOff, type BackoffState, NO_FAILURES } from './backoff.ts';
+import type { HeldMailbox, IntakeContext } from './context.ts';
+import { FolderSync } from './folder-sync.ts';
+
+/** A session that reached neither the server nor the database for this long is ended from outside. */
+const STALL_MS = 5 * 60_000;
+const CLOSE_DEADLINE_MS = 3_000;
+
+export class Poller {
+  readonly held: HeldMailbox;
+  readonly #context: IntakeContext;
+  readonly #source: Source;
+  readonly #stop = new AbortController();
+  #wake = new AbortController();
+  #session: Session | null = null;
+  #done: Promise<void> | null = null;
+  #lastProgress = Date.now();
+  #phase: MailboxPhase = 'idle';
+  #backoff: BackoffState = NO_FAILURES;
+  /** Take messages one at a time: see PassOptions.careful. */
+  #careful: boolean;
+
+  constructor(context: IntakeContext, held: HeldMailbox, source: Source, afterCrash: boolean) {
+    this.#context = context;
+    this.held = held;
+    this.#source = source;
+    this.#careful = afterCrash;
+  }
+
+  start(): void {
+    this.#done = this.#run();
+  }
+
+  /** Poll now. */
+  wake(): void {
+    this.#wake.abort();
+  }
+
+  /** Ends the loop: between two batches when it can, and within a few seconds in any case. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.wake();
+    const forced = sleep(CLOSE_DEADLINE_MS, undefined, { ref: false }).then(() => this.#session?.close());
+    await Promise.race([this.#done, forced.then(() => this.#done)]);
+  }
+
+  /** Called by the supervisor: a session without progress is closed from outside, whatever it awaits. */
+  async endIfStalled(now: number): Promise<void> {
+    const allowed = STALL_MS + this.held.mailbox.settings.pollSeconds * 1000;
+    if (this.#session === null || now - this.#lastProgress < allowed) return;
+    const session = this.#session;
+    this.#session = null;
+    await session.close();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      let loggedInAt = 0;
+      try {
+        await this.#enter('connecting');
+        this.#progress();
+        this.#session = await this.#source.connect(this.#stop.signal);
+        loggedInAt = Date.now();
+        await this.#poll(this.#session);
+      } catch (thrown) {
+        if (this.#stop.signal.aborted) break;
+        const error = asPenstockError(thrown);
+        if (error.code === 'lease_lost') break;
+        await this.#close();
+        await this.#pause(error, loggedInAt === 0 ? 0 : Date.now() - loggedInAt);
+      }
+    }
+    await this.#close();
+  }
+
+  /** Polls on one session until it fails or the mailbox is stopped. */
+  async #poll(session: Session): Promise<void> {
+    const { settings, id } = this.held.mailbox;
+    while (!this.#stop.signal.aborted) {
+      const started = performance.now();
+      const { added, failure } = await this.#listAll(session);
+      if (failure !== null) throw failure;
+      this.#careful = false;
+      if (this.#backoff.failures > 0) {
+        this.#context.events.emit('mailbox.recovered', { mailbox: id, failures: this.#backoff.failures });
+      }
+      this.#backoff = { ...this.#backoff, refusals: 0 };
+      await saveListed(this.#context.db, id);
+      const milliseconds = Math.round(performance.now() - started);
+      this.#context.events.emit('mailbox.listed', { mailbox: id, milliseconds, added });
+      await this.#enter('waiting');
+      this.#progress();
+      await session.wait(jitter(settings.pollSeconds * 1000), this.#nextWake());
+      this.#progress();
+    }
+  }
+
+  /** All folders; the first one last, because the wait listens on the folder that is open. */
+  async #listAll(session: Session): Promise<{ added: number; failure: PenstockError | null }> {
+    const [first, ...others] = this.held.mailbox.settings.folders;
+    let added = 0;
+    let failure: PenstockError | null = null;
+    for (const path of [...others, first!]) {
+      try {
+        const sync = await FolderSync.open(this.#context, this.held, session, path, {
+          signal: this.#stop.signal,
+          onProgress: () => this.#progress(),
+          careful: this.#careful,
+        });
+        added += await sync.run();
+        this.#progress();
+      } catch (thrown) {
+        const error = asPenstockError(thrown);
+        // A folder that is missing must not keep the others from being read.
+        if (error.code !== 'folder_missing') throw error;
+        failure = error;
+      }
+    }
+    return { added, failure };
+  }
+
+  async #pause(error: PenstockError, livedMs: number): Promise<void> {
+    const { id } = this.held.mailbox;
+    const { state, waitMs, blocked } = backOff(this.#backoff, error, livedMs, Math.random());
+    this.#backoff = state;
+    // Twice on the same page: one of its messages may be what breaks the session.
+    if (livedMs > 0 && state.failures >= 2) this.#careful = true;
+    const { code, message } = error;
+    if (blocked) this.#context.events.emit('mailbox.blocked', { mailbox: id, code, message });
+    else {
+      const consecutive = state.failures;
+      this.#context.events.emit('mailbox.failed', { mailbox: id, code, message, retryInMs: Math.round(waitMs), consecutive });
+    }
+    try {
+      await saveMailboxError(this.#context.db, id, code, message);
+      await savePhase(this.#context.db, id, blocked ? 'auth_blocked' : 'backing_off', waitMs);
+      this.#phase = blocked ? 'auth_blocked' : 'backing_off';
+    } catch {
+      // The database is away: that is the error being waited for.
+    }
+    await sleep(waitMs, undefined, { signal: this.#nextWake() }).catch(() => undefined);
+  }
+
+  /** A phase is stored when it changes; in the steady state that is once a poll or less. */
+  async #enter(phase: MailboxPhase): Promise<void> {
+    if (this.#phase === phase) return;
+    this.#phase = phase;
+    this.#context.events.emit('mailbox.phase', { mailbox: this.held.mailbox.id, phase });
+    await savePhase(this.#context.db, this.held.mailbox.id, phase);
+  }
+
+  #nextWake(): AbortSignal {
+    if (this.#wake.signal.aborted && !this.#stop.signal.aborted) this.#wake = new AbortController();
+    return AbortSignal.any([this.#wake.signal, this.#stop.signal]);
+  }
+
+  #progress(): void {
+    this.#lastProgress = Date.now();
+  }
+
+  async #close(): Promise<void> {
+    const session = this.#session;
+    this.#session = null;
+    await session?.close();
+  }
+}
+
+/** Spread, so that mailboxes on one host do not poll in step. */
+function jitter(ms: number): number {
+  return Math.round(ms * (0.9 + Math.random() * 0.2));
+}
+
+/** Why a mailbox cannot be polled by this version. */
+export function unsupportedKind(kind: string): PenstockError {
+  return fail('unsupported', `Mailboxes of kind ${kind} cannot be polled by this version.`, { kind });
+}

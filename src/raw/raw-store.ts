@@ -1,0 +1,164 @@
+/**
+ * Raw messages, addressed by SHA-256. Small ones are rows in PostgreSQL and committed with their ledger row;
+ * larger ones are files, complete and fsynced before the row that names them is written.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { fail } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import type { Database } from '../store/database.ts';
+import type { RawBytes } from '../store/intake.ts';
+import { headerDigest } from './header-block.ts';
+
+/** The bytes of a message as a reader gets them: small ones at hand, large ones as a file to stream. */
+export type RawLocation = { inline: Buffer } | { file: string };
+
+export class RawStore {
+  readonly #db: Database;
+  readonly #directory: string;
+
+  constructor(db: Database, dataDirectory: string) {
+    this.#db = db;
+    this.#directory = join(dataDirectory, 'raw');
+  }
+
+  async start(): Promise<void> {
+    await mkdir(join(this.#directory, 'tmp'), { recursive: true, mode: 0o700 });
+  }
+
+  /** Prepares bytes at hand. They become durable with the intake commit, or before it when they are large. */
+  async put(bytes: Buffer): Promise<RawBytes> {
+    if (bytes.length > LIMITS.inlineRawBytes) return await this.putStream(Readable.from([bytes]), bytes.length);
+    return inlineRaw(bytes);
+  }
+
+  /**
+   * Takes a message as a stream, in constant memory. Fails with `message_oversized` past `maxBytes`, and with
+   * the stream's own error; nothing is left behind then.
+   */
+  async putStream(source: Readable, maxBytes: number): Promise<RawBytes> {
+    const temporary = join(this.#directory, 'tmp', randomUUID());
+    const handle = await open(temporary, 'wx', 0o600);
+    try {
+      const hash = createHash('sha256');
+      const start: Buffer[] = [];
+      let size = 0;
+      for await (const chunk of source as AsyncIterable<Buffer>) {
+        if (size < LIMITS.headerBytes) start.push(chunk);
+        size += chunk.length;
+        if (size > maxBytes) {
+          throw fail('message_oversized', `The message is larger than ${maxBytes} bytes.`, { maxBytes });
+        }
+        hash.update(chunk);
+        await handle.write(chunk);
+      }
+      const head = Buffer.concat(start);
+      // A server may have called a small message large; then it belongs where small ones are.
+      if (size <= LIMITS.inlineRawBytes && size === head.length) return inlineRaw(head);
+      await handle.sync();
+      const sha256 = hash.digest();
+      await this.#place(temporary, sha256);
+      return { sha256, headerSha256: headerDigest(head), size, inline: null };
+    } finally {
+      await handle.close();
+      await rm(temporary, { force: true });
+    }
+  }
+
+  /** Where the bytes of these messages are, by hex digest. Fails with `raw_missing` when a row is missing. */
+  async locate(digests: Buffer[]): Promise<Map<string, RawLocation>> {
+    const rows = await this.#db
+      .selectFrom('raw_message')
+      .select(['sha256', 'bytes'])
+      .where('sha256', 'in', digests)
+      .execute();
+    const found = new Map<string, RawLocation>(
+      rows.map((row) => [
+        row.sha256.toString('hex'),
+        row.bytes === null ? { file: this.#path(row.sha256) } : { inline: row.bytes },
+      ]),
+    );
+    for (const digest of digests) {
+      const hex = digest.toString('hex');
+      if (!found.has(hex)) throw fail('raw_missing', `No bytes are stored for ${hex}.`, { sha256: hex });
+    }
+    return found;
+  }
+
+  /** The whole message, checked against its digest. For tools and tests; large mail is better streamed. */
+  async read(sha256: Buffer): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of await this.open(sha256)) chunks.push(chunk as Buffer);
+    const bytes = Buffer.concat(chunks);
+    if (!createHash('sha256').update(bytes).digest().equals(sha256)) {
+      throw fail('raw_corrupt', `The bytes stored for ${sha256.toString('hex')} have changed.`, {});
+    }
+    return bytes;
+  }
+
+  /** The message as a stream. Fails with `raw_missing`. */
+  async open(sha256: Buffer): Promise<Readable> {
+    const location = (await this.locate([sha256])).get(sha256.toString('hex'))!;
+    if ('inline' in location) return Readable.from([location.inline]);
+    try {
+      await stat(location.file);
+    } catch (error) {
+      throw fail('raw_missing', `The file ${location.file} is missing.`, { file: location.file }, error);
+    }
+    return createReadStream(location.file);
+  }
+
+  /** Free bytes where large messages go. */
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.#directory);
+    return bavail * bsize;
+  }
+
+  /** Removes what a crash left in the temporary folder. Files of running transfers are younger. */
+  async removeLeftovers(olderThanMs: number): Promise<number> {
+    const folder = join(this.#directory, 'tmp');
+    let removed = 0;
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name);
+      const info = await stat(path).catch(() => null);
+      if (info === null || Date.now() - info.mtimeMs < olderThanMs) continue;
+      await rm(path, { force: true });
+      removed += 1;
+    }
+    return removed;
+  }
+
+  /** Deletes the file of a message whose row is gone. */
+  async removeFile(sha256: Buffer): Promise<void> {
+    await rm(this.#path(sha256), { force: true });
+  }
+
+  #path(sha256: Buffer): string {
+    const hex = sha256.toString('hex');
+    return join(this.#directory, hex.slice(0, 2), hex);
+  }
+
+  async #place(temporary: string, sha256: Buffer): Promise<void> {
+    const path = this.#path(sha256);
+    const folder = dirname(path);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await rename(temporary, path);
+    for (const directory of [folder, this.#directory]) {
+      const handle = await open(directory, 'r');
+      await handle.sync();
+      await handle.close();
+    }
+  }
+}
+
+function inlineRaw(bytes: Buffer): RawBytes {
+  return {
+    sha256: createHash('sha256').update(bytes).digest(),
+    headerSha256: headerDigest(bytes),
+    size: bytes.length,
+    inline: bytes,
+  };
+}
