@@ -3,7 +3,7 @@
  * a hint from the server, a person's wish, the poll interval. A hint only wakes; the poll always runs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asPenstockError, fail, type PenstockError } from '../errors.ts';
+import { asPenstockError, type PenstockError } from '../errors.ts';
 import type { Session, Source } from '../source/source.ts';
 import { saveListed, saveMailboxError, savePhase } from '../store/mailboxes.ts';
 import type { MailboxPhase } from '../store/states.ts';
@@ -179,7 +179,3 @@ function jitter(ms: number): number {
   return Math.round(ms * (0.9 + Math.random() * 0.2));
 }
 
-/** Why a mailbox cannot be polled by this version. */
-export function unsupportedKind(kind: string): PenstockError {
-  return fail('unsupported', `Mailboxes of kind ${kind} cannot be polled by this version.`, { kind });
-}

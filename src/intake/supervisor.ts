@@ -78,7 +78,7 @@ export class Supervisor {
     const kept = await renewLeases(this.#context.db, this.#owner, held, this.#options.leaseSeconds);
     for (const [id, token] of held) {
       if (kept.has(id)) continue;
-      this.#context.events.emit('lease.lost', { mailbox: id, token });
+      this.#context.events.emit('lease.lost', { mailbox: id, fence: token });
       await this.#drop(id, false);
     }
   }
@@ -91,7 +91,7 @@ export class Supervisor {
       const source = await this.#options.makeSource(mailbox);
       const poller = new Poller(this.#context, { mailbox, leaseToken: token }, source, !clean);
       this.#pollers.set(mailbox.id, poller);
-      this.#context.events.emit('lease.acquired', { mailbox: mailbox.id, token });
+      this.#context.events.emit('lease.acquired', { mailbox: mailbox.id, fence: token });
       poller.start();
     } catch (thrown) {
       // One mailbox that cannot be set up must not keep the others waiting.

@@ -40,8 +40,11 @@ export interface EventData {
     secondsLeft: number | null;
   };
   'mailbox.paused': { mailbox: number; reason: string };
-  'lease.acquired': { mailbox: number; token: number };
-  'lease.lost': { mailbox: number; token: number };
+  /** Told once when a mailbox has made no progress for a while, and once when it does again. */
+  'mailbox.unhealthy': { mailbox: number; status: string; reason: string };
+  'mailbox.healthy': { mailbox: number; unhealthySeconds: number };
+  'lease.acquired': { mailbox: number; fence: number };
+  'lease.lost': { mailbox: number; fence: number };
   'folder.resync': { mailbox: number; folder: string; reason: string };
   'folder.resynced': { mailbox: number; folder: string; matched: number; added: number; gone: number };
 
@@ -85,9 +88,16 @@ export interface EventData {
   };
   'message.quarantined': { mailbox: number; id: number; stage: Stage; code: ErrorCode; message: string };
   'stage.timed': { stage: Stage; milliseconds: number; messages: number };
-  'rules.compiled': { version: number; rules: number; milliseconds: number };
+  'rules.loaded': { version: number; rules: number; milliseconds: number };
 
-  'audit.finished': { mailbox: number; listed: number; accounted: number; unaccounted: number };
+  /** `folder`: only this folder was compared. */
+  'audit.finished': {
+    mailbox: number;
+    folder?: string;
+    listed: number;
+    accounted: number;
+    unaccounted: number;
+  };
   'retention.purged': { emails: number; raw: number };
   'engine.error': { engine: 'database' | 'queue'; message: string };
   'api.failed': { method: string; path: string; code: ErrorCode; message: string };
@@ -107,6 +117,8 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'mailbox.blocked': { level: 'error', text: 'Mailbox needs a person' },
   'mailbox.progress': { level: 'info', text: 'Mailbox sync' },
   'mailbox.paused': { level: 'warn', text: 'Mailbox paused' },
+  'mailbox.unhealthy': { level: 'error', text: 'Mailbox makes no progress' },
+  'mailbox.healthy': { level: 'info', text: 'Mailbox makes progress again' },
   'lease.acquired': { level: 'debug', text: 'Mailbox taken' },
   'lease.lost': { level: 'warn', text: 'Mailbox taken over by another process' },
   'folder.resync': { level: 'warn', text: 'Cursor lost, listing the whole folder' },
@@ -121,7 +133,7 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'message.retrying': { level: 'warn', text: 'Message failed, will try again' },
   'message.quarantined': { level: 'error', text: 'Message quarantined' },
   'stage.timed': { level: 'debug', text: 'Stage' },
-  'rules.compiled': { level: 'info', text: 'Rules compiled' },
+  'rules.loaded': { level: 'info', text: 'Rules loaded' },
   'audit.finished': { level: 'info', text: 'Audit finished' },
   'retention.purged': { level: 'info', text: 'Old records removed' },
   'engine.error': { level: 'error', text: 'Engine error' },

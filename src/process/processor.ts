@@ -1,0 +1,149 @@
+/**
+ * The handler of a job: claim rows, load bytes, analyse, decide, commit. It never fails a job: what goes wrong
+ * is written to the rows, and the sweeper does the rest.
+ */
+import { PenstockError } from '../errors.ts';
+import { crashPoint } from '../lab/crash-point.ts';
+import { LIMITS } from '../limits.ts';
+import type { Events, Stage } from '../observe/events.ts';
+import type { JobData } from '../queue/job.ts';
+import type { RawStore } from '../raw/raw-store.ts';
+import type { Database } from '../store/database.ts';
+import { type ClaimedEmail, claimEmails, renewClaims, returnClaims, saveFailure } from '../store/emails.ts';
+import { appendTraces } from '../store/ledger.ts';
+import { type Analysis, type AnalysisFailure, isFailure } from './analysis.ts';
+import { type AnalysisPool, analyseEach, type MessageTask, runTask, type Timeouts } from './analysis-runner.ts';
+import { commitOutcomes, type ProcessingPolicy } from './commit.ts';
+import { afterFailure, errorFingerprint } from './retry.ts';
+import type { CachedRules, RuleCache } from './rule-cache.ts';
+
+export interface ProcessorOptions {
+  db: Database;
+  raw: RawStore;
+  events: Events;
+  rules: RuleCache;
+  pool: AnalysisPool;
+  timeouts: Timeouts;
+  instanceId: string;
+  /** The mailbox's and the daemon's settings that decide outcomes. */
+  policyOf(mailboxId: number): Promise<ProcessingPolicy>;
+}
+
+export class Processor {
+  readonly #options: ProcessorOptions;
+  readonly #running = new Map<number, ClaimedEmail[]>();
+  #nextRun = 0;
+  #stopping = false;
+
+  constructor(options: ProcessorOptions) {
+    this.#options = options;
+  }
+
+  /** Handles one job. Ids that others hold, or that are finished, are left out. */
+  async handle(job: JobData): Promise<void> {
+    if (this.#stopping) return;
+    const { db } = this.#options;
+    const emails = await claimEmails(db, job.ids, LIMITS.claimSeconds);
+    if (emails.length === 0) return;
+    crashPoint('after-claim');
+    const run = this.#nextRun++;
+    this.#running.set(run, emails);
+    try {
+      await this.#process(job.mailbox, emails);
+    } catch (error) {
+      // The database or the bytes are away: nobody's message is at fault, so no attempt is used up.
+      await returnClaims(db, emails).catch(() => undefined);
+      this.#options.events.emit('engine.error', { engine: 'database', message: (error as Error).message });
+    } finally {
+      this.#running.delete(run);
+    }
+  }
+
+  /** Gives everything back that is not finished: another process, or the next start, goes on with it. */
+  async abandon(): Promise<void> {
+    this.#stopping = true;
+    await returnClaims(this.#options.db, [...this.#running.values()].flat());
+  }
+
+  async #process(mailboxId: number, claimed: ClaimedEmail[]): Promise<void> {
+    const spent = claimed.filter((email) => email.attempts > LIMITS.processingAttempts);
+    for (const email of spent) {
+      const message = `Processing ended without a result ${LIMITS.processingAttempts} times; the process may have died of it.`;
+      await this.#fail(email, 'parse', new PenstockError('parse_failed', message));
+    }
+    const emails = claimed.filter((email) => email.attempts <= LIMITS.processingAttempts);
+    if (emails.length === 0) return;
+    const rules = await this.#options.rules.current();
+    const policy = await this.#options.policyOf(mailboxId);
+    const results = await this.#analyse(mailboxId, emails, rules, policy.ownAddresses);
+    crashPoint('after-analysis');
+
+    const byId = new Map(emails.map((email) => [email.id, email]));
+    const done = results.filter((result) => !isFailure(result)) as Analysis[];
+    for (const result of results) {
+      if (!isFailure(result)) continue;
+      await this.#fail(byId.get(result.id)!, 'parse', new PenstockError(result.code, result.message));
+    }
+    if (done.length === 0) return;
+    this.#time('parse', done, (analysis) => analysis.parseMs);
+    this.#time('match', done, (analysis) => analysis.matchMs);
+    const started = performance.now();
+    await commitOutcomes(this.#options, mailboxId, policy, rules, done, byId);
+    this.#options.events.emit('stage.timed', {
+      stage: 'commit',
+      milliseconds: performance.now() - started,
+      messages: done.length,
+    });
+  }
+
+  async #analyse(
+    mailboxId: number,
+    emails: ClaimedEmail[],
+    rules: CachedRules,
+    ownAddresses: string[],
+  ): Promise<(Analysis | AnalysisFailure)[]> {
+    const { raw, pool, timeouts, instanceId, db, events } = this.#options;
+    const started = performance.now();
+    const bytes = await raw.locate(emails.map((email) => email.rawSha256));
+    events.emit('stage.timed', { stage: 'load', milliseconds: performance.now() - started, messages: emails.length });
+    const task: MessageTask = {
+      messages: emails.map((email) => ({ id: email.id, raw: bytes.get(email.rawSha256.toString('hex'))! })),
+      sizes: new Map(emails.map((email) => [email.id, email.size])),
+      mailboxId,
+      ownAddresses,
+      instanceId,
+    };
+    if (emails.every((email) => email.attempts === 1)) {
+      try {
+        return await runTask(pool, task, rules, timeouts);
+      } catch (error) {
+        if (!(error instanceof PenstockError) || this.#stopping) throw error;
+        if (emails.length === 1) return [{ id: emails[0]!.id, code: error.code, message: error.message }];
+      }
+    }
+    return await analyseEach(pool, task, rules, timeouts, () => renewClaims(db, emails, LIMITS.claimSeconds));
+  }
+
+  async #fail(email: ClaimedEmail, stage: Stage, error: PenstockError): Promise<void> {
+    const { db, events } = this.#options;
+    const next = afterFailure(error, email.attempts, Math.random());
+    const final = next.retryInSeconds === null;
+    const { code, message } = error;
+    const written = await db.transaction().execute(async (tx) => {
+      const fingerprint = errorFingerprint(code, stage, message);
+      if (!(await saveFailure(tx, { id: email.id, claim: email.claim, code, stage, message, fingerprint, ...next }))) return false;
+      const event = { event: 'failed' as const, stage, code, message, attempts: email.attempts, final };
+      await appendTraces(tx, [{ ledgerId: email.ledgerId, events: [event] }]);
+      return true;
+    });
+    if (!written) return;
+    const data = { mailbox: email.mailboxId, id: email.id, stage, code, message };
+    if (final) events.emit('message.quarantined', data);
+    else events.emit('message.retrying', { ...data, attempts: email.attempts });
+  }
+
+  #time(stage: Stage, analyses: Analysis[], pick: (analysis: Analysis) => number): void {
+    const milliseconds = analyses.reduce((sum, analysis) => sum + pick(analysis), 0);
+    this.#options.events.emit('stage.timed', { stage, milliseconds, messages: analyses.length });
+  }
+}
