@@ -163,9 +163,9 @@ export class LabImapServer {
   readonly #events: SessionEvents = {
     command: (connection, command) => {
       const secret = command.name === 'LOGIN' || command.name === 'AUTHENTICATE';
-      const detail = secret
-        ? ''
-        : command.args.map((argument) => argumentText(argument) ?? '(...)').join(' ');
+      // The last argument of APPEND is the message.
+      const args = command.name === 'APPEND' ? command.args.slice(0, -1) : command.args;
+      const detail = secret ? '' : args.map((argument) => argumentText(argument) ?? '(...)').join(' ');
       const { id, user } = connection;
       this.commands.push({
         connection: id,

@@ -1,0 +1,141 @@
+/** A session on an IMAP server: binds the parts of this folder to the interface of a source. */
+import type { Readable } from 'node:stream';
+import { fail } from '../../errors.ts';
+import type { Changes, Disposed, Disposition, Fetched, Fingerprint, FolderView, Session } from '../source.ts';
+import { Commands } from './commands.ts';
+import { formatCursor, parseCursor } from './cursor.ts';
+import { disposeOf } from './disposing.ts';
+import { fetchWhole, fingerprintsOf, streamMessage } from './fetching.ts';
+import type { Link } from './link.ts';
+import { allUids, newestUid, pagesOf, uidsAfter } from './listing.ts';
+import type { ImapOptions } from './options.ts';
+import { presentUids } from './presence.ts';
+import { chunksOf, uidsOfKeys } from './uid-set.ts';
+import { Hints } from './waiting.ts';
+
+/** Keys handed out at a time by {@link Session.keys}. */
+const KEYS_PER_CHUNK = 10_000;
+
+export class ImapSession implements Session {
+  readonly #link: Link;
+  readonly #commands: Commands;
+  readonly #options: ImapOptions;
+  readonly #hints: Hints;
+  #folder: FolderView | null = null;
+  /** The folder was opened and nothing was asked of it yet. */
+  #fresh = false;
+
+  constructor(link: Link, options: ImapOptions) {
+    this.#link = link;
+    this.#options = options;
+    this.#commands = new Commands(link, options);
+    this.#hints = new Hints(this.#commands);
+  }
+
+  async open(path: string): Promise<FolderView> {
+    // A failed SELECT leaves no folder open on the server either.
+    this.#folder = null;
+    this.#folder = await this.#commands.select(path);
+    this.#fresh = true;
+    return this.#folder;
+  }
+
+  async changes(cursor: string | null): Promise<Changes> {
+    const folder = await this.#current();
+    const known = cursor === null ? { uidValidity: folder.epoch, lastUid: 0 } : parseCursor(cursor);
+    if (!known) return { lost: true, reason: 'The stored cursor is not one of an IMAP folder' };
+    if (known.uidValidity !== folder.epoch) {
+      return { lost: true, reason: `UIDVALIDITY changed from ${known.uidValidity} to ${folder.epoch}` };
+    }
+    this.#hints.forget();
+    const uids = await uidsAfter(this.#commands, known.lastUid);
+    const pages = pagesOf(this.#commands, folder.epoch, uids, () => this.#check(folder));
+    return { lost: false, pages, total: uids.length };
+  }
+
+  async currentCursor(): Promise<string> {
+    const folder = await this.#current();
+    return formatCursor({ uidValidity: folder.epoch, lastUid: await newestUid(this.#commands) });
+  }
+
+  async *keys(): AsyncGenerator<string[]> {
+    const folder = await this.#current();
+    for await (const uids of allUids(this.#commands, () => this.#check(folder))) {
+      for (const chunk of chunksOf(uids, KEYS_PER_CHUNK)) yield chunk.map(String);
+    }
+  }
+
+  async *fetch(keys: readonly string[], maxBytes: number): AsyncGenerator<Fetched> {
+    const folder = this.#opened();
+    yield* fetchWhole(this.#commands, keys, maxBytes, () => this.#check(folder));
+  }
+
+  async stream(key: string, maxBytes: number): Promise<Readable> {
+    const folder = this.#opened();
+    return streamMessage(this.#commands, key, maxBytes, () => this.#check(folder));
+  }
+
+  async *fingerprints(keys: readonly string[]): AsyncGenerator<Fingerprint> {
+    const folder = this.#opened();
+    yield* fingerprintsOf(this.#commands, keys, () => this.#check(folder));
+  }
+
+  async existing(keys: readonly string[]): Promise<Set<string>> {
+    this.#opened();
+    const present = await presentUids(this.#commands, uidsOfKeys(keys).uids);
+    return new Set([...present].map(String));
+  }
+
+  async dispose(
+    keys: readonly string[],
+    what: Disposition,
+    target: string | null,
+  ): Promise<Map<string, Disposed>> {
+    const folder = this.#opened();
+    return disposeOf(this.#commands, folder, keys, what, target, () => this.#check(folder));
+  }
+
+  async wait(ms: number, signal: AbortSignal): Promise<'changed' | 'timeout'> {
+    this.#opened();
+    this.#fresh = false;
+    return this.#hints.wait(ms, signal);
+  }
+
+  async close(): Promise<void> {
+    const over = fail('connection_lost', 'The session was closed');
+    try {
+      if (!this.#link.ended)
+        await this.#link.run('LOGOUT', this.#options.closeMs, (client) => client.logout());
+    } catch {
+      // Politeness failed; the end below does what matters.
+    }
+    this.#link.end(over);
+  }
+
+  /**
+   * The open folder as it is now. A folder that was deleted and made again while it is open shows no sign of that:
+   * the server goes on answering about the old one. Only selecting it again tells, so every listing does that.
+   */
+  async #current(): Promise<FolderView> {
+    const folder = this.#opened();
+    if (this.#fresh) this.#fresh = false;
+    else this.#folder = await this.#commands.select(folder.path);
+    return this.#opened();
+  }
+
+  #opened(): FolderView {
+    if (this.#link.ended) throw this.#link.ended;
+    if (!this.#folder) throw fail('internal', 'No folder is open on this session');
+    return this.#folder;
+  }
+
+  /** Fails when another folder, or another epoch of it, was opened since: the same UIDs mean other messages there. */
+  #check(expected: FolderView): void {
+    const now = this.#opened();
+    if (now.path !== expected.path || now.epoch !== expected.epoch) {
+      throw fail('internal', 'Another folder was opened in the middle of this listing', {
+        folder: expected.path,
+      });
+    }
+  }
+}
