@@ -82,6 +82,8 @@ export class ImapSession implements Session {
 
   async existing(keys: readonly string[]): Promise<Set<string>> {
     this.#opened();
+    // A server may answer from what it last told us; with NOOP it tells what was deleted since.
+    await this.#commands.noop();
     const present = await presentUids(this.#commands, uidsOfKeys(keys).uids);
     return new Set([...present].map(String));
   }
