@@ -35,6 +35,14 @@ export const LIMITS = {
   ruleTextChars: 256 * 1024,
   rulePatternChars: 1_000,
   rulePatternsPerRule: 20,
+  /** Instructions of a compiled pattern; repetitions written out count. */
+  rulePatternSize: 1_000,
+  /** Text characters times pattern size that one search may take: what bounds its time, without a clock. */
+  rulePatternWork: 8_000_000,
+  /** Characters that all patterns together may read for one message. */
+  rulePatternCharsPerMessage: 128 * 1024 * 1024,
+  /** One condition, tag, search text or constant of a rule. */
+  ruleConditionChars: 4_000,
   ruleFieldMappings: 100,
   extractedValueChars: 4_000,
 
@@ -59,4 +67,35 @@ export const LIMITS = {
 
   /** Free disk below this pauses intake (bytes). */
   diskFreeBytes: 512 * 1024 * 1024,
+
+  /** Watching. A mailbox that polls very often still gets this long for a listing (seconds). */
+  staleSecondsLeast: 15,
+  /** A long sync that stored nothing for this long is no reason any more to call its mailbox healthy (seconds). */
+  syncProgressSeconds: 120,
+  /** Mail that waits longer than this for processing is reported (seconds). */
+  unprocessedSeconds: 900,
+  /** A state must last this long before people are told that it changed (seconds). */
+  alertAfterSeconds: 120,
+  /** Time for all questions of one health check. */
+  healthDeadlineMs: 3_000,
+  /** Answers of a health check are given out again for this long. */
+  healthReuseMs: 1_000,
+  /** An event loop that is late by this much does no useful work. */
+  eventLoopLagMs: 10_000,
+  /** Messages that are held up are counted up to this many of a kind. */
+  heldUpCount: 50_000,
+  /** Rules with a metric of their own; hits of all others are counted together. */
+  metricRules: 500,
+
+  /** Embedded database. A server that says it is recovering from a crash gets the longer time to start. */
+  engineInitMs: 120_000,
+  engineStartMs: 60_000,
+  engineRecoveryMs: 600_000,
+  /** Before an orderly stop becomes an immediate one, and that one is enforced. */
+  engineStopMs: 6_000,
+  engineRestarts: 5,
+  engineRestartWindowMs: 60_000,
 } as const;
+
+/** The limits as numbers, for functions that a test calls with others. */
+export type Limits = { readonly [K in keyof typeof LIMITS]: number };

@@ -262,7 +262,13 @@ export class FolderSync {
     const known = await knownKeys(this.context.db, this.folder.id, this.view.epoch, missing);
     const unaccounted = missing.filter((key) => !known.has(key)).length;
     const accounted = listed - unaccounted;
-    this.context.events.emit('audit.finished', { mailbox: this.held.mailbox.id, listed, accounted, unaccounted });
+    this.context.events.emit('audit.finished', {
+      mailbox: this.held.mailbox.id,
+      folder: this.folder.path,
+      listed,
+      accounted,
+      unaccounted,
+    });
   }
 
   async #waitForRoom(): Promise<void> {

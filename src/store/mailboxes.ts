@@ -187,9 +187,11 @@ export async function saveMailboxError(
   return rows[0]?.count ?? 1;
 }
 
+/** Notes how far a long sync is. A sync that begins anew is no progress yet: it may be the tenth that breaks. */
 export async function saveProgress(db: Database, id: number, done: number, total: number): Promise<void> {
   await sql`
     update mailbox_state set sync_done = ${done}, sync_total = ${total},
+      sync_progress_at = case when ${done} > 0 then now() else sync_progress_at end,
       sync_started_at = case when ${done} = 0 then now() else coalesce(sync_started_at, now()) end
     where mailbox_id = ${id}`.execute(db);
 }

@@ -35,6 +35,7 @@ export interface Tables {
     sync_done: Generated<number>;
     sync_total: Generated<number>;
     sync_started_at: Timestamp | null;
+    sync_progress_at: Timestamp | null;
   };
   lease: { mailbox_id: number; owner: string; token: number; expires_at: Timestamp };
   folder: {

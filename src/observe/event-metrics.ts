@@ -1,0 +1,258 @@
+/** Metrics that count what happens: each one is fed by an event of the catalogue and by nothing else. */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { ERROR_KINDS, type ErrorCode } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import type { EventData, EventName, Events } from './events.ts';
+
+/** From a millisecond to minutes: one message of 6 KB takes a few, one of 50 MB takes seconds. */
+const STAGE_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+/** From a tenth of a second, which is normal, to hours, which is a backlog. */
+const LATENCY_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3_600, 14_400];
+const LISTING_SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3_600];
+
+type Handlers = { [N in EventName]?: (data: EventData[N]) => void };
+
+/** Registers the metrics and begins to listen. */
+export function countEvents(events: Events, registry: Registry): void {
+  const handlers: Handlers = {
+    ...mailboxHandlers(registry),
+    ...intakeHandlers(registry),
+    ...processingHandlers(registry),
+    ...daemonHandlers(registry),
+  };
+  events.listen((name, data) => handlers[name]?.(data));
+}
+
+/** Whether trying again can help: the two classes of errors. */
+function errorClass(code: ErrorCode): 'temporary' | 'permanent' {
+  return ERROR_KINDS[code].temporary ? 'temporary' : 'permanent';
+}
+
+function makers(registry: Registry) {
+  const registers = [registry];
+  return {
+    counter: <L extends string>(name: string, help: string, labelNames: L[] = []) =>
+      new Counter({ name: `penstock_${name}`, help, labelNames, registers }),
+    gauge: <L extends string>(name: string, help: string, labelNames: L[] = []) =>
+      new Gauge({ name: `penstock_${name}`, help, labelNames, registers }),
+    histogram: <L extends string>(name: string, help: string, buckets: number[], labelNames: L[] = []) =>
+      new Histogram({ name: `penstock_${name}`, help, labelNames, buckets, registers }),
+  };
+}
+
+function mailboxHandlers(registry: Registry): Handlers {
+  const { counter, gauge, histogram } = makers(registry);
+  const listings = counter('mailbox_listings_total', 'Complete listings of all folders.', ['mailbox']);
+  const listingSeconds = histogram(
+    'mailbox_listing_seconds',
+    'Time of a complete listing, with everything that was taken on the way.',
+    LISTING_SECONDS,
+  );
+  const errors = counter('mailbox_errors_total', 'Failed attempts of pollers.', ['mailbox', 'class', 'code']);
+  const pauses = counter('mailbox_pauses_total', 'Times intake paused for want of room.', ['mailbox']);
+  const taken = counter('lease_acquisitions_total', 'Mailboxes that this process took over.');
+  const lost = counter('lease_losses_total', 'Mailboxes that another process took over.');
+  const resyncs = counter('resyncs_total', 'Folders listed anew after a lost cursor.', ['mailbox']);
+  const rebound = counter(
+    'resync_messages_total',
+    'Messages met while a folder was listed anew: matched with known ones, added, or gone from the server.',
+    ['mailbox', 'result'],
+  );
+  const unaccounted = gauge(
+    'unaccounted_messages',
+    'Messages on the server that the ledger does not have, at the last comparison. Anything but 0 is a fault.',
+    ['mailbox'],
+  );
+  const compared = gauge(
+    'audit_listed_messages',
+    'Messages on the server at the last comparison with the ledger.',
+    ['mailbox'],
+  );
+  const comparedAt = gauge('audit_timestamp_seconds', 'When a comparison with the ledger last ended.', [
+    'mailbox',
+  ]);
+  const comparisons = createComparisons();
+  return {
+    'mailbox.listed': ({ mailbox, milliseconds }) => {
+      listings.inc({ mailbox });
+      listingSeconds.observe(milliseconds / 1000);
+    },
+    'mailbox.failed': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
+    'mailbox.blocked': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
+    'mailbox.paused': ({ mailbox }) => pauses.inc({ mailbox }),
+    'lease.acquired': () => taken.inc(),
+    'lease.lost': () => lost.inc(),
+    'folder.resync': ({ mailbox }) => resyncs.inc({ mailbox }),
+    'folder.resynced': ({ mailbox, matched, added, gone }) => {
+      for (const [result, count] of Object.entries({ matched, added, gone })) {
+        rebound.inc({ mailbox, result }, count);
+      }
+    },
+    'audit.finished': ({ mailbox, folder, listed, unaccounted: missing }) => {
+      const total = comparisons(mailbox, folder ?? null, { listed, missing });
+      unaccounted.set({ mailbox }, total.missing);
+      compared.set({ mailbox }, total.listed);
+      comparedAt.setToCurrentTime({ mailbox });
+    },
+  };
+}
+
+interface Comparison {
+  listed: number;
+  missing: number;
+}
+
+/**
+ * Sums comparisons by mailbox. Folders are compared one after the other, and a good one must not hide a bad one.
+ * A comparison of the whole mailbox (`folder` null) replaces what was known of its folders.
+ */
+export function createComparisons(): (
+  mailbox: number,
+  folder: string | null,
+  comparison: Comparison,
+) => Comparison {
+  const known = new Map<number, Map<string | null, Comparison>>();
+  return (mailbox, folder, comparison) => {
+    const folders = known.get(mailbox) ?? new Map<string | null, Comparison>();
+    if (folder === null) folders.clear();
+    else folders.delete(null);
+    folders.set(folder, comparison);
+    known.set(mailbox, folders);
+    const total = { listed: 0, missing: 0 };
+    for (const { listed, missing } of folders.values()) {
+      total.listed += listed;
+      total.missing += missing;
+    }
+    return total;
+  };
+}
+
+function intakeHandlers(registry: Registry): Handlers {
+  const { counter, histogram } = makers(registry);
+  const messages = counter('intake_messages_total', 'Messages accounted for, by what became of them.', [
+    'mailbox',
+    'result',
+  ]);
+  const bytes = counter('intake_bytes_total', 'Bytes of messages that were stored.', ['mailbox']);
+  const batches = histogram('intake_commit_seconds', 'Time to make a batch durable.', STAGE_SECONDS);
+  const fetches = counter(
+    'fetch_failures_total',
+    'Messages a server did not deliver. `final`: set aside, not tried again by itself.',
+    ['mailbox', 'code', 'final'],
+  );
+  const dispositions = counter('dispositions_total', 'Effects on the mail server after the commit.', [
+    'mailbox',
+    'result',
+  ]);
+  const failures = counter('disposition_errors_total', 'Failed effects on the mail server.', [
+    'mailbox',
+    'class',
+    'code',
+  ]);
+  const enqueued = counter('jobs_enqueued_total', 'Jobs given to the queue.');
+  const swept = counter('messages_swept_total', 'Messages enqueued again because their job was lost or due.');
+  return {
+    'batch.stored': (data) => {
+      const { mailbox } = data;
+      messages.inc({ mailbox, result: 'stored' }, data.stored);
+      messages.inc({ mailbox, result: 'duplicate' }, data.duplicates);
+      messages.inc({ mailbox, result: 'skipped' }, data.skipped);
+      messages.inc({ mailbox, result: 'oversized' }, data.oversized);
+      bytes.inc({ mailbox }, data.bytes);
+      batches.observe(data.milliseconds / 1000);
+    },
+    'message.fetch_failed': ({ mailbox, code, final }) =>
+      fetches.inc({ mailbox, code, final: String(final) }),
+    'disposition.done': ({ mailbox, done, gone }) => {
+      dispositions.inc({ mailbox, result: 'done' }, done);
+      dispositions.inc({ mailbox, result: 'gone' }, gone);
+    },
+    'disposition.failed': ({ mailbox, failed, code }) => {
+      dispositions.inc({ mailbox, result: 'failed' }, failed);
+      failures.inc({ mailbox, class: errorClass(code), code }, failed);
+    },
+    'job.enqueued': () => enqueued.inc(),
+    'job.swept': ({ messages: count }) => swept.inc(count),
+  };
+}
+
+function processingHandlers(registry: Registry): Handlers {
+  const { counter, gauge, histogram } = makers(registry);
+  const processed = counter('messages_processed_total', 'Messages with an outcome.', ['mailbox', 'outcome']);
+  const classes = counter('message_classes_total', 'Messages by what kind of sender wrote them.', ['class']);
+  const latency = histogram(
+    'message_latency_seconds',
+    'From the intake of a message to its outcome.',
+    LATENCY_SECONDS,
+  );
+  const retries = counter('message_retries_total', 'Attempts at processing that failed and are repeated.', [
+    'stage',
+    'class',
+    'code',
+  ]);
+  const quarantined = counter('messages_quarantined_total', 'Messages set aside because they failed.', [
+    'mailbox',
+    'stage',
+    'code',
+  ]);
+  const stages = histogram('stage_seconds', 'Time of a stage for all messages of a job.', STAGE_SECONDS, [
+    'stage',
+  ]);
+  const stageMessages = counter('stage_messages_total', 'Messages that went through a stage.', ['stage']);
+  const hits = counter('rule_hits_total', 'Messages a rule won. Past the first rules, `rule` is other.', [
+    'rule',
+  ]);
+  const rules = gauge('rules', 'Rules in use.');
+  const version = gauge('rules_version', 'Version of the rules in use.');
+  const ruleLabel = createRuleLabel(LIMITS.metricRules);
+  return {
+    'message.processed': (data) => {
+      processed.inc({ mailbox: data.mailbox, outcome: data.outcome });
+      classes.inc({ class: data.class });
+      latency.observe(data.seconds);
+      if (data.rule !== null) hits.inc({ rule: ruleLabel(data.rule) });
+    },
+    'message.retrying': ({ stage, code }) => retries.inc({ stage, class: errorClass(code), code }),
+    'message.quarantined': ({ mailbox, stage, code }) => quarantined.inc({ mailbox, stage, code }),
+    'stage.timed': ({ stage, milliseconds, messages }) => {
+      stages.observe({ stage }, milliseconds / 1000);
+      stageMessages.inc({ stage }, messages);
+    },
+    'rules.loaded': (data) => {
+      rules.set(data.rules);
+      version.set(data.version);
+    },
+  };
+}
+
+/** The first `most` rules that hit keep their id as a label, so that thousands of rules cannot flood Prometheus. */
+export function createRuleLabel(most: number): (rule: number) => string {
+  const known = new Set<number>();
+  return (rule) => {
+    if (known.size < most) known.add(rule);
+    return known.has(rule) ? String(rule) : 'other';
+  };
+}
+
+function daemonHandlers(registry: Registry): Handlers {
+  const { counter, gauge } = makers(registry);
+  const build = gauge('build_info', 'Always 1; the labels say what runs here.', [
+    'version',
+    'node',
+    'queue',
+    'database',
+  ]);
+  const engines = counter('engine_errors_total', 'Errors of connections to the engines.', ['engine']);
+  const requests = counter('api_errors_total', 'Requests that failed through a fault of ours.', ['code']);
+  const purged = counter('retention_purged_total', 'Records and raw messages removed by age.', ['kind']);
+  return {
+    'daemon.started': ({ version, queue, database }) =>
+      build.set({ version, node: process.versions.node, queue, database }, 1),
+    'engine.error': ({ engine }) => engines.inc({ engine }),
+    'api.failed': ({ code }) => requests.inc({ code }),
+    'retention.purged': ({ emails, raw }) => {
+      purged.inc({ kind: 'email' }, emails);
+      purged.inc({ kind: 'raw' }, raw);
+    },
+  };
+}
