@@ -127,6 +127,18 @@ async function startLocked(options: EmbeddedPostgresOptions, lock: DirectoryLock
   };
 }
 
+/** How to reach the database of a Penstock that runs on this data directory; null when none does. */
+export async function connectionOfRunning(dataDir: string): Promise<ServerConnection | null> {
+  try {
+    (await lockDirectory(dataDir, 0)).release();
+    return null;
+  } catch (error) {
+    if (asPenstockError(error).code !== 'data_directory_in_use') throw error;
+  }
+  const postmaster = await findPostmaster((await findPlace(dataDir)).pgdata);
+  return postmaster ? connectionTo(postmaster.socketFolder) : null;
+}
+
 /**
  * Stops a server that a killed process left on this data directory; true when there was one.
  * Fails with `data_directory_in_use` when the process lives.
@@ -136,9 +148,9 @@ export async function stopLeftOver(dataDir: string): Promise<boolean> {
   try {
     const left = await findPostmaster((await findPlace(dataDir)).pgdata);
     if (!left) return false;
-    await stopProcess(left.pid);
+    if (left.alive) await stopProcess(left.pid);
     await removeSocketFolder(left.socketFolder);
-    return true;
+    return left.alive;
   } finally {
     lock.release();
   }
@@ -153,6 +165,10 @@ async function adoptable(place: Place, mark: string, logger: EngineLogger): Prom
   for (;;) {
     const left = await findPostmaster(place.pgdata);
     if (!left) return undefined;
+    if (!left.alive) {
+      await removeSocketFolder(left.socketFolder);
+      return undefined;
+    }
     const answer = left.socketFolder ? await askServer(left.socketFolder) : { state: 'busy' as const };
     if (answer.state === 'ready' && answer.mark === mark) {
       logger.info({ pid: left.pid }, 'database server of an earlier process adopted');

@@ -4,7 +4,7 @@ import { open, readFile, readlink, realpath, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fail } from '../../errors.ts';
 
-/** A server that runs on our database. */
+/** A server of our database. */
 export interface Postmaster {
   pid: number;
   /** Empty while the server is still starting. */
@@ -12,23 +12,23 @@ export interface Postmaster {
 }
 
 /**
- * The server that runs on this database directory, or undefined. Call it only under the directory's lock.
+ * The server that runs on this database directory, or the last one that did. Undefined when it was stopped in
+ * order. Call it only under the directory's lock.
  *
- * The file of a dead server stays for PostgreSQL to judge: it also tells whether child processes of that server
- * still live. But when its process id belongs to somebody else by now (in a container it often does), PostgreSQL
- * would take that for a live server, so the id is replaced by one that cannot be.
+ * The file of a dead server stays, for PostgreSQL to see whether child processes of it still live. But its process
+ * id may be somebody else's by now (in a container it often is), or a zombie's that nobody waits for, and PostgreSQL
+ * takes both for a live server. So it is replaced by an id that cannot be.
  */
-export async function findPostmaster(pgdata: string): Promise<Postmaster | undefined> {
+export async function findPostmaster(pgdata: string): Promise<(Postmaster & { alive: boolean }) | undefined> {
   const file = join(pgdata, 'postmaster.pid');
   const text = await readFile(file, 'utf8').catch(() => undefined);
   const found = text === undefined ? undefined : parsePostmasterFile(text);
   // An empty file is what a crash at the very moment of its creation leaves.
   if (text?.trim() === '') await rm(file, { force: true });
   if (text === undefined || found === undefined) return undefined;
-  if (await isServerOf(found.pid, pgdata)) return found;
-  await removeSocketFolder(found.socketFolder);
-  if (await isAlive(found.pid)) await replaceProcessId(file, text);
-  return undefined;
+  const alive = await isServerOf(found.pid, pgdata);
+  if (!alive) await replaceProcessId(file, text);
+  return { ...found, alive };
 }
 
 /** Above the highest process id of 64-bit Linux (2^22). */

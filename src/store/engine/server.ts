@@ -9,7 +9,7 @@ import { LIMITS } from '../../limits.ts';
 import type { Binaries } from './binaries.ts';
 import { SERVER_ENVIRONMENT } from './init.ts';
 import type { Place } from './place.ts';
-import { isAlive, type Postmaster } from './postmaster-file.ts';
+import { findPostmaster, isAlive, type Postmaster } from './postmaster-file.ts';
 import { serverArguments } from './settings.ts';
 import { askServer, clearSocketFolder } from './socket.ts';
 import { runAs } from './system-user.ts';
@@ -89,6 +89,7 @@ export class Server {
   async #startOnce(): Promise<string | undefined> {
     const { binaries, place, socketFolder, extra, mark } = this.#options;
     await clearSocketFolder(socketFolder);
+    await findPostmaster(place.pgdata);
     const log = await openLog(this.#logFile);
     try {
       const from = (await log.stat()).size;

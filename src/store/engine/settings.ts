@@ -36,7 +36,7 @@ const SETTINGS: Record<string, string> = {
 
   // The log holds starts, stops and faults of the server. Errors of statements reach their callers, and mail
   // content must not get into a log: no statements, no details of rows.
-  log_min_messages: 'fatal',
+  log_min_messages: 'log',
   log_min_error_statement: 'panic',
   log_error_verbosity: 'terse',
   log_checkpoints: 'off',

@@ -32,21 +32,34 @@ export async function clearSocketFolder(folder: string): Promise<void> {
   await rm(join(folder, `.s.PGSQL.${PORT}.lock`), { force: true });
 }
 
+/** Complete, so that pg looks for nothing in PGOPTIONS, PGSSLMODE and the like, which mean another server. */
 export interface ServerConnection {
   host: string;
   port: number;
   user: string;
   database: string;
+  ssl: false;
+  options: string;
 }
 
 export function connectionTo(socketFolder: string, database = NAME): ServerConnection {
-  return { host: socketFolder, port: PORT, user: NAME, database };
+  return {
+    host: socketFolder,
+    port: PORT,
+    user: NAME,
+    database,
+    ssl: false,
+    // Anything will do: an empty value would count as missing.
+    options: '-c client_min_messages=warning',
+  };
 }
 
 /** The same as a URL that pg understands: a socket has no place in the host part. */
 export function urlOf(connection: ServerConnection): string {
-  const { host, port, user, database } = connection;
-  return `postgres://${user}@localhost:${port}/${database}?host=${encodeURIComponent(host)}`;
+  const { host, port, user, database, options } = connection;
+  const url = new URL(`postgres://${user}@localhost:${port}/${database}`);
+  url.search = `?host=${encodeURIComponent(host)}&ssl=0&options=${encodeURIComponent(options)}`;
+  return url.href;
 }
 
 export type Answer =
