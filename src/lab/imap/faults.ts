@@ -66,7 +66,7 @@ export type Action =
   /** Sends no more than `bytes` of each section that was asked for, as if it ended there. */
   | { do: 'shorten'; bytes: number }
   /** Sends `after` bytes of the literal, then cuts the connection or falls silent. */
-  | { do: 'cut'; after: number; then: 'hang' | 'reset' | 'drop' };
+  | { do: 'cut'; after: number; end: 'hang' | 'reset' | 'drop' };
 
 export type ActionName = Action['do'];
 

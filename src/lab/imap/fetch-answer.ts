@@ -56,7 +56,7 @@ async function answerBody(
   if (fault?.do !== 'cut') return output.add(bytes);
   output.add(bytes.subarray(0, fault.after));
   await output.flush();
-  await connection.commit({ do: fault.then });
+  await connection.commit({ do: fault.end });
 }
 
 /** Announces more than there is and never comes to an end; stops when the client goes away. */

@@ -146,7 +146,10 @@ async function startTls(connection: Connection, events: SessionEvents, command: 
   const reply = struck ?? (offersTls ? ok('Begin TLS') : bad('STARTTLS is not possible here'));
   connection.output.line(`${command.tag} ${reply.status} ${reply.text}`);
   await connection.output.flush();
-  if (reply.status === 'OK' && offersTls) await events.startTls?.(connection);
+  if (reply.status !== 'OK') return;
+  // Told to pretend: the client begins the handshake and never hears of it again.
+  if (struck) await connection.hang();
+  await events.startTls?.(connection);
 }
 
 async function capability(connection: Connection): Promise<Reply> {
