@@ -21,7 +21,11 @@ export const ERROR_KINDS = {
   queue_unavailable: kind(true, 503, 'Check that Redis is running and REDIS_URL is right.'),
   data_directory_in_use: kind(false, 500, 'Another Penstock uses this data directory; stop it first.'),
   disk_low: kind(true, 503, 'Free disk space below the data directory; intake goes on by itself.'),
-  key_missing: kind(false, 500, 'Restore the key file of this data directory; without it secrets cannot be read.'),
+  key_missing: kind(
+    false,
+    500,
+    'Restore the key file of this data directory; without it secrets cannot be read.',
+  ),
 
   // Requests
   validation_failed: kind(false, 400, 'Correct the named field.'),
@@ -31,6 +35,8 @@ export const ERROR_KINDS = {
   not_found: kind(false, 404, 'Check the id.'),
   conflict: kind(false, 409, 'The record changed or is in a state that does not allow this.'),
   rate_limited: kind(true, 429, 'Wait as long as Retry-After says.'),
+  request_too_large: kind(false, 413, 'Send less at once, or fewer items.'),
+  media_type_unsupported: kind(false, 415, 'Send JSON, with the content type application/json.'),
   unsupported: kind(false, 400, 'This kind is not supported.'),
 
   // Mail servers
@@ -48,7 +54,11 @@ export const ERROR_KINDS = {
   stalled: kind(true, 504, 'The session made no progress and was ended; a new one is made by itself.'),
   message_gone: kind(false, 404, 'The message is no longer on the server.'),
   message_oversized: kind(false, 413, 'Raise the size limit of the mailbox to take this message.'),
-  fetch_failed: kind(true, 502, 'The server could not deliver this message; it is tried again, then set aside.'),
+  fetch_failed: kind(
+    true,
+    502,
+    'The server could not deliver this message; it is tried again, then set aside.',
+  ),
 
   // Intake
   lease_lost: kind(true, 409, 'Another process owns this mailbox now.'),

@@ -80,6 +80,8 @@ export const LIMITS = {
   healthDeadlineMs: 3_000,
   /** Answers of a health check are given out again for this long. */
   healthReuseMs: 1_000,
+  /** Mailboxes in the answer of a health check, the sick ones first. */
+  healthMailboxes: 1_000,
   /** An event loop that is late by this much does no useful work. */
   eventLoopLagMs: 10_000,
   /** Messages that are held up are counted up to this many of a kind. */

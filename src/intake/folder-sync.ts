@@ -193,7 +193,6 @@ export class FolderSync {
     crashPoint('after-commit');
     if (cursor !== null) folder.cursor = cursor;
     if (result.stored.length > 0) await context.enqueue(mailbox.kind, mailbox.id, result.stored);
-    crashPoint('after-enqueue');
     this.added += result.stored.length;
     if (items.length === 0) return;
     const count = (state: string): number => items.filter((item) => item.result.state === state).length;

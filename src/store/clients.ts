@@ -64,6 +64,16 @@ export async function authenticateClient(
   return asClient(row);
 }
 
+/** The client with this id, disabled or not; null when there is none. */
+export async function findClient(db: Database, clientId: string): Promise<ApiClient | null> {
+  const row = await db
+    .selectFrom('api_client')
+    .selectAll()
+    .where('client_id', '=', clientId)
+    .executeTakeFirst();
+  return row === undefined ? null : asClient(row);
+}
+
 export async function listClients(db: Database): Promise<ApiClient[]> {
   const rows = await db.selectFrom('api_client').selectAll().orderBy('id').execute();
   return rows.map(asClient);

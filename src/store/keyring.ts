@@ -4,7 +4,7 @@
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fail } from '../errors.ts';
 
@@ -17,12 +17,27 @@ export interface Sealed {
 const TAG_BYTES = 16;
 
 export class Keyring {
-  readonly #keys: Map<string, Buffer>;
-  readonly current: string;
+  readonly #file: string;
+  #keys = new Map<string, Buffer>();
+  #changedAt = -1;
 
-  constructor(keys: Map<string, Buffer>) {
-    this.#keys = keys;
-    this.current = [...keys.keys()][0]!;
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /** Id of the key that encrypts. */
+  get current(): string {
+    return [...this.#keys.keys()][0]!;
+  }
+
+  /** Reads the file again when it changed: another process may have put a new key in. Fails with `key_missing`. */
+  async refresh(): Promise<void> {
+    const { mtimeMs } = await stat(this.#file).catch((error) => {
+      throw fail('key_missing', `The key file ${this.#file} cannot be read.`, { file: this.#file }, error);
+    });
+    if (mtimeMs === this.#changedAt) return;
+    this.#keys = parseKeys(await readFile(this.#file, 'utf8'), this.#file);
+    this.#changedAt = mtimeMs;
   }
 
   /** Encrypts. `context` is bound in: a ciphertext moved to another row does not decrypt. */
@@ -69,7 +84,9 @@ export async function loadKeyring(file: string, mayCreate: boolean): Promise<Key
     }
     await writeKeys(file, [newKey()]);
   }
-  return new Keyring(parseKeys(await readFile(file, 'utf8'), file));
+  const keys = new Keyring(file);
+  await keys.refresh();
+  return keys;
 }
 
 /** Puts a new key in front of the file, so that it encrypts from now on. Returns the new ring. */

@@ -36,11 +36,20 @@ export async function renewLeases(
   return new Set(rows.map((row) => row.mailbox_id));
 }
 
-/** Gives a mailbox back, so that another process can take it at once. */
+/** Gives a mailbox back, so that another process can take it at once. An empty owner says it ended in order. */
 export async function releaseLease(db: Database, mailboxId: number, token: number): Promise<void> {
-  await sql`update lease set expires_at = now() where mailbox_id = ${mailboxId} and token = ${token}`.execute(
-    db,
-  );
+  await sql`
+    update lease set expires_at = now(), owner = '' where mailbox_id = ${mailboxId} and token = ${token}`.execute(db);
+}
+
+/** False when the last owner of a mailbox died with it: something it did may have been the reason. */
+export async function leaseEndedCleanly(db: Database, mailboxId: number): Promise<boolean> {
+  const row = await db
+    .selectFrom('lease')
+    .select('owner')
+    .where('mailbox_id', '=', mailboxId)
+    .executeTakeFirst();
+  return row === undefined || row.owner === '';
 }
 
 /** Fails with `lease_lost` unless the token is the current one. Holds the lease row until the commit. */

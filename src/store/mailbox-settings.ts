@@ -1,5 +1,7 @@
 /** The settings of one mailbox, as stored and as every part reads them. Halo's names live at the API's edge. */
 import Type, { type Static } from 'typebox';
+import Schema from 'typebox/schema';
+import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 
 export const MailboxSettings = Type.Object({
@@ -75,4 +77,30 @@ export function defaultMailboxSettings(host: string, user: string): MailboxSetti
       ticketTypeId: 0,
     },
   };
+}
+
+/** Fails with `validation_failed`, naming the first setting that is wrong. */
+export function checkMailboxSettings(settings: MailboxSettings): void {
+  const [valid, errors] = Schema.Errors(MailboxSettings, settings);
+  if (!valid) {
+    const first = errors[0];
+    const field = first?.instancePath.slice(1).replaceAll('/', '.') || 'settings';
+    throw fail('validation_failed', `${field} ${first?.message ?? 'is not valid'}.`, { field });
+  }
+  for (const field of ['firstSyncSince', 'dateCutoff'] as const) {
+    const date = settings[field];
+    if (date !== null && Number.isNaN(Date.parse(date))) {
+      throw fail('validation_failed', `${field} must be a date, such as 2026-01-31.`, { field });
+    }
+  }
+  if (settings.firstSync === 'since' && settings.firstSyncSince === null) {
+    throw fail('validation_failed', 'firstSyncSince is needed when firstSync is since.', { field: 'firstSyncSince' });
+  }
+  if (settings.after === 'move' && settings.afterFolder === null) {
+    throw fail('validation_failed', 'afterFolder is needed when mail is moved afterwards.', { field: 'afterFolder' });
+  }
+  if (settings.after === 'move' && settings.folders.includes(settings.afterFolder ?? '')) {
+    const message = 'afterFolder must not be one of the folders that are read: each message would come again.';
+    throw fail('validation_failed', message, { field: 'afterFolder' });
+  }
 }

@@ -59,16 +59,17 @@ function select(db: Database | Tx) {
       'halo',
       'change_seq as changeSeq',
       'created_at as createdAt',
-    ])
-    .where('deleted_at', 'is', null);
+    ]);
 }
 
-export async function listMailboxes(db: Database | Tx): Promise<Mailbox[]> {
-  return await select(db).orderBy('id').execute();
+/** All mailboxes. With `removed`, also those that were removed: their mail may still wait for processing. */
+export async function listMailboxes(db: Database | Tx, options = { removed: false }): Promise<Mailbox[]> {
+  const query = select(db).orderBy('id');
+  return await (options.removed ? query : query.where('deleted_at', 'is', null)).execute();
 }
 
 export async function findMailbox(db: Database | Tx, id: number): Promise<Mailbox | null> {
-  return (await select(db).where('id', '=', id).executeTakeFirst()) ?? null;
+  return (await select(db).where('deleted_at', 'is', null).where('id', '=', id).executeTakeFirst()) ?? null;
 }
 
 export async function createMailbox(

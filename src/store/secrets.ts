@@ -11,18 +11,24 @@ export async function writeSecret(
   name: string,
   plain: string,
 ): Promise<void> {
-  const sealed = keys.seal(plain, context(owner, name));
-  const row = {
-    key_id: sealed.keyId,
-    nonce: sealed.nonce,
-    ciphertext: sealed.ciphertext,
-    updated_at: new Date(),
-  };
-  await db
-    .insertInto('secret')
-    .values({ owner, name, ...row })
-    .onConflict((conflict) => conflict.columns(['owner', 'name']).doUpdateSet(row))
-    .execute();
+  await keys.refresh();
+  for (;;) {
+    const sealed = keys.seal(plain, context(owner, name));
+    const row = {
+      key_id: sealed.keyId,
+      nonce: sealed.nonce,
+      ciphertext: sealed.ciphertext,
+      updated_at: new Date(),
+    };
+    await db
+      .insertInto('secret')
+      .values({ owner, name, ...row })
+      .onConflict((conflict) => conflict.columns(['owner', 'name']).doUpdateSet(row))
+      .execute();
+    // The key may have been changed meanwhile, and its old one be about to go.
+    await keys.refresh();
+    if (keys.current === sealed.keyId) return;
+  }
 }
 
 /** Null when there is no such secret. Fails with `key_missing` when it cannot be read. */
@@ -39,6 +45,7 @@ export async function readSecret(
     .where('name', '=', name)
     .executeTakeFirst();
   if (row === undefined) return null;
+  await keys.refresh();
   return keys.open({ keyId: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext }, context(owner, name));
 }
 

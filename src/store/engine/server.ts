@@ -59,7 +59,7 @@ export class Server {
     for (;;) {
       const lastWords = await this.#startOnce();
       if (lastWords === undefined) break;
-      if (!STILL_IN_USE.test(lastWords) || performance.now() > giveUpAt) {
+      if (!STILL_IN_USE.test(lastWords) || performance.now() > giveUpAt || this.#stopping) {
         throw fail('engine_failed', `PostgreSQL did not start: ${lastWords}`, { log: this.#logFile });
       }
       await sleep(200);
@@ -132,6 +132,7 @@ export class Server {
 
   #startWatch(): void {
     clearInterval(this.#watch);
+    if (this.#stopping) return;
     let looking = false;
     this.#watch = setInterval(async () => {
       if (looking || this.#stopping) return;

@@ -1,0 +1,77 @@
+/** Binds the API to the other parts and serves it. */
+import type { AddressInfo } from 'node:net';
+import { buildApi } from './api/build.ts';
+import type { ApiServices, OperationalAnswer } from './api/services.ts';
+import { LIMITS } from './limits.ts';
+import { sourceFor } from './mailbox-source.ts';
+import type { ParsedMessage } from './message/message.ts';
+import type { Events } from './observe/events.ts';
+import type { Facts } from './observe/facts.ts';
+import { judgeHealth } from './observe/health.ts';
+import { createLiveness } from './observe/liveness.ts';
+import type { Metrics } from './observe/metrics.ts';
+import type { ThreadTask } from './process/thread.ts';
+import type { Explanation } from './rule/explain.ts';
+import type { Runtime } from './runtime.ts';
+import { VERSION } from './version.ts';
+import type { Work } from './work.ts';
+
+export interface ApiServer {
+  url: string;
+  close(): Promise<void>;
+}
+
+interface Parts {
+  runtime: Runtime;
+  events: Events;
+  work: Work;
+  metrics: Metrics;
+  readFacts(): Promise<Facts>;
+}
+
+export async function serveApi(parts: Parts): Promise<ApiServer> {
+  const { runtime, events } = parts;
+  const { server, poller } = runtime.config;
+  const api = await buildApi({
+    db: runtime.db,
+    keys: runtime.keys,
+    events,
+    config: { server, poller },
+    version: VERSION,
+    services: bindServices(parts),
+  });
+  await api.listen({ host: server.host, port: server.port });
+  const { port } = api.server.address() as AddressInfo;
+  const host = server.host.includes(':') ? `[${server.host}]` : server.host;
+  return { url: server.publicUrl ?? `http://${host}:${port}`, close: () => api.close() };
+}
+
+function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices {
+  const liveness = createLiveness();
+  const inThread = <T>(task: ThreadTask, bytes: number): Promise<T> =>
+    work.pool.run<T>(task, {
+      timeoutMs: runtime.config.worker.parseTimeoutMs + (bytes / 1_048_576) * LIMITS.parseTimeoutPerMegabyteMs,
+    });
+  return {
+    raw: runtime.raw,
+    async enqueue(emails) {
+      for (const { id, mailboxId } of emails) await work.enqueue(work.policies.kindOf(mailboxId), mailboxId, [{ id }]);
+    },
+    parse: (bytes) => inThread<ParsedMessage>({ kind: 'parse', bytes }, bytes.length),
+    explain: (rules, bytes, mailboxId) =>
+      inThread<Explanation>({ kind: 'explain', rules, bytes, mailboxId }, bytes.length),
+    diagnose: (kind, settings, secrets, signal) => sourceFor(kind, settings, secrets).diagnose(signal),
+    async live(): Promise<OperationalAnswer> {
+      const { live, reason } = liveness();
+      return { ok: live, body: { live, reason } };
+    },
+    async ready(): Promise<OperationalAnswer> {
+      const facts = await readFacts();
+      const health = judgeHealth(facts, facts.now);
+      return { ok: health.ready, body: health };
+    },
+    async metrics() {
+      return { contentType: metrics.contentType, body: await metrics.render() };
+    },
+  };
+}

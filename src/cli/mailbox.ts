@@ -1,0 +1,213 @@
+/** `penstock mailbox`: add, list, test, pause, resume, poll, remove. */
+import { Command, Option } from 'commander';
+import { fail } from '../errors.ts';
+import { diagnosisText } from './diagnosis.ts';
+import { secretOwner, sourceFor, sourceOf } from '../mailbox-source.ts';
+import type { DiagnosisStep } from '../source/source.ts';
+import { writeAudit } from '../store/audit-log.ts';
+import type { Tx } from '../store/database.ts';
+import { checkMailboxSettings, defaultMailboxSettings, type MailboxSettings } from '../store/mailbox-settings.ts';
+import {
+  createMailbox,
+  deleteMailbox,
+  findMailbox,
+  listMailboxes,
+  type Mailbox,
+  mailboxStates,
+  stateOf,
+  updateMailbox,
+} from '../store/mailboxes.ts';
+import { notify } from '../store/notify.ts';
+import { writeSecret } from '../store/secrets.ts';
+import { EXIT } from './exit.ts';
+import { mailboxRow } from './mailbox-row.ts';
+import { readSecretFromStdin } from './stdin.ts';
+import { table } from './table.ts';
+import { print, withRuntime } from './with-runtime.ts';
+
+const ACTOR = 'cli';
+const DIAGNOSIS_MS = 60_000;
+
+interface AddOptions {
+  type: 'imap';
+  name?: string;
+  host: string;
+  port?: number;
+  user: string;
+  passwordStdin?: boolean;
+  tokenStdin?: boolean;
+  tls: 'implicit' | 'starttls' | 'none';
+  tlsNoVerify?: boolean;
+  folder: string[];
+  after: 'leave' | 'seen' | 'move' | 'delete';
+  afterFolder?: string;
+  poll: number;
+  firstSync: string;
+  maxMegabytes?: number;
+  paused?: boolean;
+  test?: boolean;
+  json?: boolean;
+}
+
+export function mailboxCommand(): Command {
+  const command = new Command('mailbox').description('Mailboxes');
+  command.addCommand(addCommand());
+  command
+    .command('list')
+    .description('List the mailboxes with their state and progress')
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExample:\n  penstock mailbox list')
+    .action(async (options: { json?: boolean }) => {
+      const rows = await withRuntime(async ({ db }) => {
+        const states = await mailboxStates(db);
+        return (await listMailboxes(db)).map((mailbox) => mailboxRow(mailbox, stateOf(states, mailbox.id), new Date()));
+      });
+      print(options.json, rows, () =>
+        table(
+          ['id', 'name', 'server', 'state', 'last listed', 'progress', 'error'],
+          rows.map((row) => [row.id, row.name, row.server, row.state, row.lastListed ?? 'never', row.progressText, row.error ?? '']),
+        ),
+      );
+    });
+  command
+    .command('test')
+    .description('Try the connection step by step and say what to change')
+    .argument('<id>', 'mailbox', Number)
+    .option('--json', 'print JSON')
+    .addHelpText('after', '\nExit code: 0 when every step passed, 1 when not.\n\nExample:\n  penstock mailbox test 1')
+    .action(async (id: number, options: { json?: boolean }) => {
+      const steps = await withRuntime(async ({ db, keys }) => {
+        const source = await sourceOf(db, keys, await existing(db, id));
+        return await source.diagnose(AbortSignal.timeout(DIAGNOSIS_MS));
+      });
+      printDiagnosis(steps, options.json);
+    });
+  command.addCommand(changeCommand('pause', 'Stop polling a mailbox', (mailbox) => ({ ...mailbox, enabled: false })));
+  command.addCommand(changeCommand('resume', 'Poll a mailbox again', (mailbox) => ({ ...mailbox, enabled: true })));
+  command
+    .command('poll')
+    .description('Poll a mailbox now')
+    .argument('<id>', 'mailbox', Number)
+    .addHelpText('after', '\nExample:\n  penstock mailbox poll 1')
+    .action(async (id: number) => {
+      await withRuntime(async ({ db }) => {
+        await existing(db, id);
+        await notify(db, `poll:${id}`);
+      });
+      process.stdout.write(`Mailbox ${id} is polled now, if a daemon runs.\n`);
+    });
+  command
+    .command('remove')
+    .description('Remove a mailbox; its records and its ledger stay')
+    .argument('<id>', 'mailbox', Number)
+    .addHelpText('after', '\nExample:\n  penstock mailbox remove 1')
+    .action(async (id: number) => {
+      await inTransaction(async (tx) => {
+        await existing(tx, id);
+        await deleteMailbox(tx, id);
+        await writeAudit(tx, { actor: ACTOR, action: 'delete', entity: 'mailbox', entityId: id });
+      });
+      process.stdout.write(`Mailbox ${id} is removed.\n`);
+    });
+  return command;
+}
+
+function addCommand(): Command {
+  return new Command('add')
+    .description('Add a mailbox')
+    .addOption(new Option('--type <type>', 'kind of server').choices(['imap']).default('imap'))
+    .option('--name <name>', 'name to show; default: the user')
+    .requiredOption('--host <host>', 'server')
+    .option('--port <port>', 'port; default 993, or 143 without implicit TLS', Number)
+    .requiredOption('--user <user>', 'login name')
+    .option('--password-stdin', 'read the password from standard input')
+    .option('--token-stdin', 'read an OAuth access token from standard input (XOAUTH2)')
+    .addOption(new Option('--tls <mode>', 'TLS').choices(['implicit', 'starttls', 'none']).default('implicit'))
+    .option('--tls-no-verify', 'accept any certificate')
+    .option('--folder <folder...>', 'folders to read', ['INBOX'])
+    .addOption(
+      new Option('--after <what>', 'what is done on the server with mail that is safe here')
+        .choices(['leave', 'seen', 'move', 'delete'])
+        .default('leave'),
+    )
+    .option('--after-folder <folder>', 'where --after move puts it')
+    .option('--poll <seconds>', 'poll interval', Number, 60)
+    .option('--first-sync <what>', 'all, now, or a date: mail the server received since', 'all')
+    .option('--max-megabytes <n>', 'largest message to take', Number)
+    .option('--paused', 'do not poll yet')
+    .option('--test', 'try the connection first; add only when it works')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nExample:\n  printf secret | penstock mailbox add --host imap.example.org --user help@example.org --password-stdin --after seen',
+    )
+    .action(async (options: AddOptions) => {
+      const settings = settingsOf(options);
+      const secret = options.passwordStdin || options.tokenStdin ? await readSecretFromStdin() : null;
+      if (secret === null) throw fail('validation_failed', 'Give the password with --password-stdin or a token with --token-stdin.');
+      const secrets = options.tokenStdin ? { password: null, token: secret } : { password: secret, token: null };
+      if (options.test) {
+        const steps = await sourceFor('imap', settings, secrets).diagnose(AbortSignal.timeout(DIAGNOSIS_MS));
+        if (steps.some((step) => !step.ok)) return printDiagnosis(steps, options.json);
+      }
+      const name = options.name ?? options.user;
+      const mailbox = await withRuntime(({ db, keys }) =>
+        db.transaction().execute(async (tx) => {
+          const made = await createMailbox(tx, { name, kind: 'imap', enabled: !options.paused, settings, halo: {} });
+          await writeSecret(tx, keys, secretOwner(made.id), options.tokenStdin ? 'token' : 'password', secret);
+          await writeAudit(tx, { actor: ACTOR, action: 'create', entity: 'mailbox', entityId: made.id, change: { name } });
+          return made;
+        }),
+      );
+      print(options.json, { id: mailbox.id, name: mailbox.name }, () => `Mailbox ${mailbox.id} (${name}) is added.`);
+    });
+}
+
+function settingsOf(options: AddOptions): MailboxSettings {
+  const settings = defaultMailboxSettings(options.host, options.user);
+  settings.server.tls = options.tls;
+  settings.server.tlsVerify = !options.tlsNoVerify;
+  settings.server.port = options.port ?? (options.tls === 'implicit' ? 993 : 143);
+  settings.server.auth = options.tokenStdin ? 'xoauth2' : 'password';
+  settings.folders = options.folder;
+  settings.pollSeconds = options.poll;
+  settings.after = options.after;
+  settings.afterFolder = options.afterFolder ?? null;
+  if (options.firstSync === 'all' || options.firstSync === 'now') settings.firstSync = options.firstSync;
+  else {
+    settings.firstSync = 'since';
+    settings.firstSyncSince = options.firstSync;
+  }
+  if (options.maxMegabytes !== undefined) settings.maxMessageBytes = options.maxMegabytes * 1_048_576;
+  checkMailboxSettings(settings);
+  return settings;
+}
+
+function changeCommand(name: string, description: string, change: (mailbox: Mailbox) => Mailbox): Command {
+  return new Command(name)
+    .description(description)
+    .argument('<id>', 'mailbox', Number)
+    .addHelpText('after', `\nExample:\n  penstock mailbox ${name} 1`)
+    .action(async (id: number) => {
+      await inTransaction(async (tx) => {
+        await updateMailbox(tx, change(await existing(tx, id)));
+        await writeAudit(tx, { actor: ACTOR, action: name, entity: 'mailbox', entityId: id });
+      });
+      process.stdout.write(`Mailbox ${id}: ${name}d.\n`);
+    });
+}
+
+async function inTransaction(run: (tx: Tx) => Promise<void>): Promise<void> {
+  await withRuntime(({ db }) => db.transaction().execute(run));
+}
+
+async function existing(db: Parameters<typeof findMailbox>[0], id: number): Promise<Mailbox> {
+  const mailbox = await findMailbox(db, id);
+  if (mailbox === null) throw fail('not_found', `There is no mailbox ${id}.`, { id });
+  return mailbox;
+}
+
+function printDiagnosis(steps: DiagnosisStep[], json: boolean | undefined): void {
+  print(json, steps, () => diagnosisText(steps));
+  if (steps.some((step) => !step.ok)) process.exitCode = EXIT.negative;
+}

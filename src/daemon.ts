@@ -1,0 +1,151 @@
+/** The daemon: the only file that knows all parts. Puts them together in order, and takes them apart in reverse. */
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { type AdminClient, ensureAdminClient } from './admin-client.ts';
+import { type ApiServer, serveApi } from './api-server.ts';
+import type { Config } from './config/settings.ts';
+import type { IntakeContext } from './intake/context.ts';
+import { makePressure } from './intake/pressure.ts';
+import { Supervisor } from './intake/supervisor.ts';
+import { Maintenance } from './maintenance.ts';
+import { sourceOf } from './mailbox-source.ts';
+import { Events } from './observe/events.ts';
+import { createFactReader } from './observe/facts.ts';
+import { watchHealth } from './observe/health-watch.ts';
+import { logEvents } from './observe/logger.ts';
+import { createMetrics } from './observe/metrics.ts';
+import { openRuntime, type Runtime } from './runtime.ts';
+import { NoticeListener } from './store/notify.ts';
+import { VERSION } from './version.ts';
+import { Work } from './work.ts';
+
+export interface Daemon {
+  /** Where the API is; null when this process has no api role. */
+  url: string | null;
+  /** Set at the first start only. */
+  adminClient: AdminClient | null;
+  events: Events;
+  runtime: Runtime;
+  work: Work;
+  /** Stops within seconds: pollers between two batches, workers after their jobs, the database last. */
+  stop(reason?: string): Promise<void>;
+}
+
+/** Starts everything the configured roles need. What was started is stopped again when a later part fails. */
+export async function startDaemon(config: Config, logger: Logger): Promise<Daemon> {
+  const events = new Events();
+  logEvents(events, logger);
+  const undo: (() => Promise<void>)[] = [];
+  const onStop = (step: () => Promise<void>): number => undo.unshift(step);
+  let stopping: Promise<void> | null = null;
+  const stop = (reason = 'request'): Promise<void> => {
+    stopping ??= (async () => {
+      const started = performance.now();
+      events.emit('daemon.stopping', { signal: reason });
+      for (const step of undo) {
+        await step().catch((error: Error) => events.emit('engine.error', { engine: 'database', message: error.message }));
+      }
+      events.emit('daemon.stopped', { milliseconds: Math.round(performance.now() - started) });
+    })();
+    return stopping;
+  };
+  try {
+    const daemon = await startParts(config, logger, events, onStop);
+    return { ...daemon, stop };
+  } catch (error) {
+    await stop('failed start');
+    throw error;
+  }
+}
+
+async function startParts(
+  config: Config,
+  logger: Logger,
+  events: Events,
+  onStop: (step: () => Promise<void>) => void,
+): Promise<Omit<Daemon, 'stop'>> {
+  const has = (role: Config['roles'][number]): boolean => config.roles.includes(role);
+  const onError = (error: Error): void => events.emit('engine.error', { engine: 'database', message: error.message });
+  const runtime = await openRuntime(config, { borrow: false, logger: logger.child({ part: 'engine' }), onError });
+  onStop(() => runtime.close());
+  const adminClient = await ensureAdminClient(runtime);
+
+  const work = await Work.start(runtime, events, { process: has('worker') });
+  onStop(() => work.stop());
+  const intake: IntakeContext = {
+    db: runtime.db,
+    raw: runtime.raw,
+    events,
+    enqueue: (kind, mailboxId, emails) => work.enqueue(kind, mailboxId, emails),
+    pressure: makePressure(runtime.db, runtime.raw),
+  };
+  const supervisor = has('poller')
+    ? new Supervisor(intake, {
+        leaseSeconds: config.poller.leaseSeconds,
+        makeSource: (mailbox) => sourceOf(runtime.db, runtime.keys, mailbox),
+      })
+    : null;
+  if (supervisor !== null) {
+    supervisor.start();
+    onStop(() => supervisor.stop());
+  }
+  const listener = listenForNotices(runtime, work, supervisor);
+  await listener.start();
+  onStop(() => listener.close());
+
+  const readFacts = createFactReader({
+    db: runtime.db,
+    queueDepth: () => work.queue.depth(),
+    data: runtime.dataDirectory,
+    staleIntervals: config.poller.staleIntervals,
+  });
+  const metrics = createMetrics({ events, readFacts });
+  const stopWatching = watchHealth(readFacts, events);
+  onStop(async () => stopWatching());
+  if (has('worker')) {
+    const maintenance = new Maintenance(runtime.db, runtime.raw, events, config.retention.processedDays);
+    maintenance.start();
+    onStop(() => maintenance.stop());
+  }
+  let api: ApiServer | null = null;
+  if (has('api')) {
+    api = await serveApi({ runtime, events, work, metrics, readFacts });
+    const { close } = api;
+    onStop(close);
+  }
+  await announce(runtime, api?.url ?? null, onStop);
+  events.emit('daemon.started', {
+    version: VERSION,
+    roles: config.roles,
+    queue: work.queue.backend,
+    database: runtime.embedded ? 'embedded' : 'server',
+  });
+  return { url: api?.url ?? null, adminClient, events, runtime, work };
+}
+
+/** Notices make changes felt at once; without them each part looks by itself within seconds. */
+function listenForNotices(runtime: Runtime, work: Work, supervisor: Supervisor | null): NoticeListener {
+  const lookAgain = (): void => {
+    work.rules.invalidate();
+    work.policies.invalidate();
+    supervisor?.review();
+  };
+  const onNotice = (notice: string): void => {
+    if (notice === 'rules') work.rules.invalidate();
+    else if (notice.startsWith('poll:')) supervisor?.wake(Number(notice.slice('poll:'.length)));
+    else lookAgain();
+  };
+  return new NoticeListener(runtime.connection, onNotice, lookAgain);
+}
+
+/** Leaves the address where tools on this machine find it. */
+async function announce(
+  runtime: Runtime,
+  url: string | null,
+  onStop: (step: () => Promise<void>) => void,
+): Promise<void> {
+  const file = join(runtime.dataDirectory, 'running.json');
+  await writeFile(file, `${JSON.stringify({ pid: process.pid, url })}\n`);
+  onStop(() => rm(file, { force: true }));
+}

@@ -1,0 +1,73 @@
+/**
+ * The proof: lists every folder of a mailbox on its server and compares with the ledger. Touches nothing on
+ * either side.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Source } from '../source/source.ts';
+import type { Database } from '../store/database.ts';
+import { knownKeys, ledgerCounts } from '../store/ledger.ts';
+import type { Mailbox } from '../store/mailboxes.ts';
+import { compareFolder } from './compare.ts';
+
+export interface AuditResult {
+  mailbox: number;
+  /** Messages on the server now. */
+  listed: number;
+  /** Of these, how many have a ledger row. */
+  accounted: number;
+  unaccounted: { folder: string; epoch: string; key: string }[];
+  /** Ledger rows by state, of messages that left the server too. */
+  ledger: Record<string, number>;
+}
+
+/**
+ * Audits one mailbox. A message that came a moment ago may be on its way: what is missing is looked up again
+ * until `settleMs` have passed.
+ */
+export async function auditMailbox(
+  db: Database,
+  source: Source,
+  mailbox: Mailbox,
+  settleMs: number,
+  signal: AbortSignal,
+): Promise<AuditResult> {
+  const session = await source.connect(signal);
+  try {
+    let listed = 0;
+    const unaccounted: AuditResult['unaccounted'] = [];
+    for (const path of mailbox.settings.folders) {
+      const view = await session.open(path);
+      const folder = await db
+        .selectFrom('folder')
+        .select('id')
+        .where('mailbox_id', '=', mailbox.id)
+        .where('path', '=', path)
+        .executeTakeFirst();
+      const found = await compareFolder(db, session, folder?.id ?? 0, view.epoch);
+      listed += found.listed;
+      const missing = await settle(db, folder?.id ?? 0, view.epoch, found.missing, settleMs);
+      unaccounted.push(...missing.map((key) => ({ folder: path, epoch: view.epoch, key })));
+    }
+    const ledger = await ledgerCounts(db, mailbox.id);
+    return { mailbox: mailbox.id, listed, accounted: listed - unaccounted.length, unaccounted, ledger };
+  } finally {
+    await session.close();
+  }
+}
+
+async function settle(
+  db: Database,
+  folderId: number,
+  epoch: string,
+  keys: string[],
+  settleMs: number,
+): Promise<string[]> {
+  const deadline = Date.now() + settleMs;
+  let missing = keys;
+  while (missing.length > 0 && Date.now() < deadline) {
+    await sleep(200);
+    const known = await knownKeys(db, folderId, epoch, missing);
+    missing = missing.filter((key) => !known.has(key));
+  }
+  return missing;
+}

@@ -1,0 +1,62 @@
+/**
+ * Intake of messages that are handed to us, by the API or by an import, instead of fetched. The same commit, so
+ * the same promise: when this returns, bytes and rows are durable.
+ */
+import type { Database } from '../store/database.ts';
+import { ensureFolder } from '../store/folders.ts';
+import { commitIntake, type IntakeResult, type RawBytes } from '../store/intake.ts';
+import type { Mailbox } from '../store/mailboxes.ts';
+
+export interface PostedMessage {
+  /** Names the message for ever within its mailbox and way in: the same key again adds nothing. */
+  key: string;
+  raw: RawBytes;
+  internalDate: string | null;
+}
+
+/** Names of the folders that stand for these ways in. No server has a folder with such a name. */
+const FOLDERS = { api: '(api)', import: '(import)' } as const;
+
+export async function takePosted(
+  db: Database,
+  mailbox: Mailbox,
+  way: keyof typeof FOLDERS,
+  messages: PostedMessage[],
+): Promise<IntakeResult> {
+  const folder = await ensureFolder(db, mailbox.id, FOLDERS[way]);
+  return await commitIntake(db, {
+    mailboxId: mailbox.id,
+    leaseToken: null,
+    folder,
+    epoch: '',
+    source: way,
+    dropCopies: mailbox.settings.dedup === 'content',
+    dispose: false,
+    cursor: null,
+    items: messages.map(({ key, raw, internalDate }) => ({
+      key,
+      size: raw.size,
+      internalDate,
+      result: { state: 'stored', raw },
+    })),
+  });
+}
+
+/** The record that a key led to before, or null. */
+export async function findPosted(
+  db: Database,
+  mailboxId: number,
+  way: keyof typeof FOLDERS,
+  key: string,
+): Promise<number | null> {
+  const row = await db
+    .selectFrom('ledger')
+    .innerJoin('folder', 'folder.id', 'ledger.folder_id')
+    .select('ledger.incoming_email_id as id')
+    .where('folder.mailbox_id', '=', mailboxId)
+    .where('folder.path', '=', FOLDERS[way])
+    .where('ledger.epoch', '=', '')
+    .where('ledger.key', '=', key)
+    .executeTakeFirst();
+  return row?.id ?? null;
+}

@@ -1,0 +1,26 @@
+/** When intake must pause: too much waits for processing, or the disk is nearly full. */
+import { LIMITS } from '../limits.ts';
+import type { RawStore } from '../raw/raw-store.ts';
+import type { Database } from '../store/database.ts';
+import { backlog } from '../store/emails.ts';
+
+const CHECK_MS = 2_000;
+
+/** Makes the check that pollers ask before each batch; its answer is kept for two seconds. */
+export function makePressure(db: Database, raw: RawStore): () => Promise<string | null> {
+  let checkedAt = 0;
+  let answer: Promise<string | null> = Promise.resolve(null);
+  const look = async (): Promise<string | null> => {
+    const free = await raw.freeBytes();
+    if (free < LIMITS.diskFreeBytes) return `disk: ${Math.round(free / 1_048_576)} MB free`;
+    const { waiting } = await backlog(db, LIMITS.queueDepth + 1);
+    return waiting > LIMITS.queueDepth ? `backlog: more than ${LIMITS.queueDepth} messages wait for processing` : null;
+  };
+  return () => {
+    if (Date.now() - checkedAt > CHECK_MS) {
+      checkedAt = Date.now();
+      answer = look();
+    }
+    return answer;
+  };
+}

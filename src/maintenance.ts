@@ -1,0 +1,58 @@
+/** Housekeeping of the daemon: removal by age, and leftovers of crashes. */
+import type { Events } from './observe/events.ts';
+import type { RawStore } from './raw/raw-store.ts';
+import type { Database } from './store/database.ts';
+import { purgeProcessed } from './store/retention.ts';
+
+const EVERY_MS = 60 * 60_000;
+/** No transfer takes this long. */
+const LEFTOVER_MS = 24 * 60 * 60_000;
+
+export class Maintenance {
+  readonly #db: Database;
+  readonly #raw: RawStore;
+  readonly #events: Events;
+  readonly #processedDays: number;
+  #timer: NodeJS.Timeout | null = null;
+  #turn: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(db: Database, raw: RawStore, events: Events, processedDays: number) {
+    this.#db = db;
+    this.#raw = raw;
+    this.#events = events;
+    this.#processedDays = processedDays;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#next(), EVERY_MS);
+    this.#next();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer !== null) clearInterval(this.#timer);
+    await this.#turn;
+  }
+
+  #next(): void {
+    this.#turn = this.#turn
+      .then(() => this.run())
+      .catch((error: Error) => this.#events.emit('engine.error', { engine: 'database', message: error.message }));
+  }
+
+  async run(): Promise<void> {
+    await this.#raw.removeLeftovers(LEFTOVER_MS);
+    if (this.#processedDays === 0) return;
+    let emails = 0;
+    let raw = 0;
+    for (let more = true; more && !this.#stopped; ) {
+      const purged = await purgeProcessed(this.#db, this.#processedDays);
+      for (const sha256 of purged.files) await this.#raw.removeFile(sha256);
+      emails += purged.emails;
+      raw += purged.raw;
+      more = purged.more;
+    }
+    if (emails > 0) this.#events.emit('retention.purged', { emails, raw });
+  }
+}

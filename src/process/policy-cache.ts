@@ -1,0 +1,35 @@
+/** The settings that decide outcomes, by mailbox; read again every few seconds. */
+import type { Runtime } from '../runtime.ts';
+import type { SourceKind } from '../source/source.ts';
+import { listMailboxes, type Mailbox } from '../store/mailboxes.ts';
+import { type ProcessingPolicy, processingPolicy } from './policy.ts';
+
+const CHECK_MS = 5_000;
+
+export class PolicyCache {
+  readonly #runtime: Runtime;
+  #mailboxes = new Map<number, Mailbox>();
+  #checkedAt = 0;
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  invalidate(): void {
+    this.#checkedAt = 0;
+  }
+
+  async of(mailboxId: number): Promise<ProcessingPolicy> {
+    if (Date.now() - this.#checkedAt > CHECK_MS || !this.#mailboxes.has(mailboxId)) {
+      this.#checkedAt = Date.now();
+      const mailboxes = await listMailboxes(this.#runtime.db, { removed: true });
+      this.#mailboxes = new Map(mailboxes.map((mailbox) => [mailbox.id, mailbox]));
+    }
+    return processingPolicy(this.#mailboxes.get(mailboxId)!, this.#mailboxes, this.#runtime.config.mail);
+  }
+
+  /** For the name of a job only, so an unknown mailbox does no harm. */
+  kindOf(mailboxId: number): SourceKind {
+    return this.#mailboxes.get(mailboxId)?.kind ?? 'imap';
+  }
+}

@@ -1,0 +1,37 @@
+/** What is removed by age. Failed mail is never removed by itself; ledger rows stay as the proof. */
+import { sql } from 'kysely';
+import type { Database } from './database.ts';
+
+const BATCH = 5_000;
+
+/**
+ * Removes finished records older than `days`, their traces, and raw messages that no record names any more.
+ * Returns the counts and the digests whose files can go. Runs in bounded steps; call again while it is full.
+ */
+export async function purgeProcessed(
+  db: Database,
+  days: number,
+): Promise<{ emails: number; raw: number; files: Buffer[]; more: boolean }> {
+  return await db.transaction().execute(async (tx) => {
+    const { rows: emails } = await sql<{ ledger_id: number; raw_sha256: Buffer }>`
+      delete from incoming_email where id in (
+        select id from incoming_email
+        where state in ('processed', 'ignored') and processed_at < now() - make_interval(days => ${days})
+        order by id limit ${BATCH} for update skip locked)
+      returning ledger_id, raw_sha256`.execute(tx);
+    if (emails.length === 0) return { emails: 0, raw: 0, files: [], more: false };
+    await sql`delete from trace where ledger_id = any(${emails.map((row) => row.ledger_id)}::bigint[])`.execute(tx);
+    // Bytes stored a moment ago may belong to a batch that is about to name them: leave a day between.
+    const { rows: raws } = await sql<{ sha256: Buffer; place: string }>`
+      delete from raw_message where sha256 = any(${emails.map((row) => row.raw_sha256)}::bytea[])
+        and created_at < now() - interval '1 day'
+        and not exists (select 1 from incoming_email where raw_sha256 = raw_message.sha256)
+      returning sha256, place`.execute(tx);
+    return {
+      emails: emails.length,
+      raw: raws.length,
+      files: raws.filter((row) => row.place === 'file').map((row) => row.sha256),
+      more: emails.length === BATCH,
+    };
+  });
+}

@@ -1,0 +1,119 @@
+/**
+ * The processing side, put together: queue, sweeper, rules, analysis threads, processor. The daemon runs it; a
+ * command that must see its mail processed runs it for the moment.
+ */
+import type { AnalysisAnswer, AnalysisTask } from './process/analysis.ts';
+import { crashPoint } from './lab/crash-point.ts';
+import { LIMITS } from './limits.ts';
+import { type AnalysisPool, createPool, type WorkerPool } from './message/pool.ts';
+import type { Events } from './observe/events.ts';
+import { PolicyCache } from './process/policy-cache.ts';
+import { Processor } from './process/processor.ts';
+import { RuleCache } from './process/rule-cache.ts';
+import type { ThreadTask } from './process/thread.ts';
+import { cutIntoJobs, JOB_NAMES } from './queue/job.ts';
+import { type JobQueue, openQueue } from './queue/queue.ts';
+import { Sweeper } from './queue/sweeper.ts';
+import type { Runtime } from './runtime.ts';
+import type { SourceKind } from './source/source.ts';
+
+/** A job that was not seen for this long is taken for lost. */
+const LOST_AFTER_SECONDS = 60;
+/** How long running jobs may take to end when the daemon stops. */
+const DRAIN_MS = 5_000;
+
+export class Work {
+  readonly queue: JobQueue;
+  readonly pool: WorkerPool;
+  readonly rules: RuleCache;
+  readonly policies: PolicyCache;
+  readonly #events: Events;
+  readonly #processor: Processor | null;
+  readonly #sweeper: Sweeper;
+
+  private constructor(
+    events: Events,
+    queue: JobQueue,
+    pool: WorkerPool,
+    caches: { rules: RuleCache; policies: PolicyCache },
+    processor: Processor | null,
+    sweeper: Sweeper,
+  ) {
+    this.#events = events;
+    this.queue = queue;
+    this.pool = pool;
+    this.rules = caches.rules;
+    this.policies = caches.policies;
+    this.#processor = processor;
+    this.#sweeper = sweeper;
+  }
+
+  /** Opens queue and threads. With `process`, takes jobs; else only enqueues. */
+  static async start(runtime: Runtime, events: Events, options: { process: boolean }): Promise<Work> {
+    const { config, db } = runtime;
+    const onError = (error: Error): void => events.emit('engine.error', { engine: 'queue', message: error.message });
+    const queue = await openQueue(runtime.queueTarget, onError);
+    const pool = createPool({ filename: threadFile(), threads: config.worker.threads });
+    const rules = new RuleCache(db, events);
+    const policies = new PolicyCache(runtime);
+    const analysis: AnalysisPool = {
+      run: (task: AnalysisTask, timeoutMs: number) =>
+        pool.run<AnalysisAnswer>({ kind: 'analyse', ...task } satisfies ThreadTask, { timeoutMs }),
+    };
+    const processor = options.process
+      ? new Processor({
+          db,
+          raw: runtime.raw,
+          events,
+          rules,
+          pool: analysis,
+          timeouts: { messageMs: config.worker.parseTimeoutMs, perMegabyteMs: LIMITS.parseTimeoutPerMegabyteMs },
+          instanceId: runtime.instanceId,
+          policyOf: (mailboxId) => policies.of(mailboxId),
+        })
+      : null;
+    const sweeper = new Sweeper(db, queue, events, {
+      lostAfterSeconds: LOST_AFTER_SECONDS,
+      jobMessages: LIMITS.jobMessages,
+      kindOf: (mailboxId) => policies.kindOf(mailboxId),
+    });
+    // One job more than threads: while one commits, the others parse.
+    if (processor !== null) queue.work(config.worker.threads + 1, (job) => processor.handle(job));
+    if (processor !== null) sweeper.start();
+    return new Work(events, queue, pool, { rules, policies }, processor, sweeper);
+  }
+
+  /** Enqueues committed records. Never fails: what is not enqueued is swept up later. */
+  async enqueue(kind: SourceKind, mailboxId: number, emails: readonly { id: number }[]): Promise<void> {
+    if (emails.length === 0) return;
+    const jobs = cutIntoJobs(
+      emails.map(({ id }) => ({ id, mailboxId })),
+      LIMITS.jobMessages,
+    );
+    try {
+      await this.queue.add(JOB_NAMES[kind], jobs, '0');
+      this.#events.emit('job.enqueued', { mailbox: mailboxId, messages: emails.length });
+    } catch (error) {
+      this.#events.emit('engine.error', { engine: 'queue', message: (error as Error).message });
+    }
+    crashPoint('after-enqueue');
+  }
+
+  /** Ends within seconds: running jobs may finish, what does not is given back. */
+  async stop(): Promise<void> {
+    await this.#sweeper.stop();
+    const drained = this.queue.stopWork();
+    const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), DRAIN_MS).unref());
+    if ((await Promise.race([drained.then(() => 'drained' as const), late])) === 'late') {
+      await this.#processor?.abandon();
+    }
+    await this.pool.close();
+    await this.queue.close();
+  }
+}
+
+/** The thread's file: TypeScript in a clone, JavaScript in a build. */
+function threadFile(): string {
+  const ending = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return new URL(`./process/thread.${ending}`, import.meta.url).href;
+}
