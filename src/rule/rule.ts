@@ -102,9 +102,9 @@ export interface Rule {
   splunkOnCall: boolean;
 }
 
-/** One condition of one rule against one message. */
+/** One condition of one rule against one message. `enabled` is listed only for a rule that is switched off. */
 export interface ConditionVerdict {
-  condition: 'mailbox' | 'from' | 'to' | 'subject' | 'body' | 'attachment' | 'pattern';
+  condition: 'enabled' | 'mailbox' | 'from' | 'to' | 'subject' | 'body' | 'attachment' | 'pattern';
   wanted: string;
   /** What the message has there: the matching excerpt, or the beginning of the text. */
   actual: string;
@@ -116,7 +116,10 @@ export interface RuleVerdict {
   name: string;
   matched: boolean;
   conditions: ConditionVerdict[];
-  /** A rule that could not be evaluated is passed over, and says so here. */
+  /**
+   * A rule with a condition that could not be evaluated is passed over, and says so here. On a rule that matched:
+   * a pattern that only fills fields could not be evaluated, and its fields are missing.
+   */
   error: string | null;
 }
 
@@ -125,7 +128,8 @@ export interface Extraction {
   /** `slot:alert_key`, `mapping:<id>`, or `pattern:<field name>`. */
   target: string;
   value: string;
-  source: RuleField | 'constant';
+  /** `newest_text`: the newest part of the body, for a rule that does not look at the quoted chain. */
+  source: RuleField | 'newest_text' | 'constant';
   /** UTF-16 offsets in that source text; -1 for a constant. */
   start: number;
   end: number;
@@ -138,6 +142,8 @@ export interface RuleResult {
   /** The rule that won, or null. */
   rule: Rule | null;
   verdict: RuleVerdict | null;
+  /** Rules that come before the winner and could not be evaluated, with the reason in `error`. */
+  passedOver: RuleVerdict[];
   extractions: Extraction[];
   /** closestring was found, or alwaysCloseAlerts is set. */
   closes: boolean;
