@@ -51,7 +51,8 @@ async function readDocument(file: string): Promise<unknown> {
   } catch (error) {
     throw fail(
       'config_invalid',
-      `The configuration file ${file} is not YAML: ${(error as Error).message}`,
+      // The first line says what and where; the rest repeats the file.
+      `The configuration file ${file} is not YAML: ${(error as Error).message.split('\n')[0]?.replace(/:$/, '')}`,
       { file },
       error,
     );
@@ -63,11 +64,15 @@ function refuseUnknown(document: unknown, file: string | null): void {
   const known = new Set<string>(SETTINGS.map((setting) => setting.path));
   const visit = (value: unknown, path: string): void => {
     if (known.has(path)) return;
-    const isGroup = [...known].some((name) => path === '' || name.startsWith(`${path}.`));
-    if (!isGroup || value === null || typeof value !== 'object' || Array.isArray(value)) {
-      throw fail('config_invalid', `${file}: there is no setting ${path || '(top level must be a map)'}.`, {
-        setting: path,
-      });
+    const isGroup = path === '' || [...known].some((name) => name.startsWith(`${path}.`));
+    if (!isGroup) {
+      throw fail('config_invalid', `${file}: there is no setting ${path}.`, { setting: path });
+    }
+    // A group whose settings are all comments.
+    if (value === null) return;
+    if (typeof value !== 'object' || Array.isArray(value)) {
+      const where = path === '' ? 'the file' : path;
+      throw fail('config_invalid', `${file}: ${where} must be a map of settings.`, { setting: path });
     }
     for (const [key, inner] of Object.entries(value)) visit(inner, path === '' ? key : `${path}.${key}`);
   };
@@ -91,7 +96,8 @@ function findValue(setting: Setting, document: unknown, env: NodeJS.ProcessEnv):
 
 function fromText(setting: Setting, given: string): unknown {
   if (Array.isArray(setting.default)) return given.split(',').map((part) => part.trim());
-  if (typeof setting.default === 'number') return Number(given);
+  // Stricter than Number(), which takes ' ' for 0 and '0x50' for 80.
+  if (typeof setting.default === 'number') return /^-?\d+$/.test(given) ? Number(given) : given;
   if (typeof setting.default === 'boolean') {
     if (/^(true|1|yes|on)$/i.test(given)) return true;
     if (/^(false|0|no|off)$/i.test(given)) return false;
@@ -109,17 +115,30 @@ function check(setting: Setting, value: unknown, name: string, shown: string): v
 
 /** What a setting allows, in words. */
 export function allowed(setting: Setting): string {
-  const schema = setting.schema as unknown as Record<string, unknown>;
-  const choices =
-    (schema.items as { enum?: string[] } | undefined)?.enum ?? (schema.enum as string[] | undefined);
-  if (choices) return `${schema.items ? 'a list of' : 'one of'} ${choices.join(', ')}`;
-  if (schema.type === 'integer') {
-    const { minimum, maximum } = schema as { minimum?: number; maximum?: number };
+  const schema = setting.schema as unknown as SchemaWords;
+  const [main] = schema.anyOf ?? [schema];
+  if (main?.description) return main.description;
+  if (main?.items?.enum) return `a list of ${main.items.enum.join(', ')}`;
+  if (main?.enum) return `one of ${main.enum.join(', ')}`;
+  if (main?.type === 'integer') {
+    const { minimum, maximum } = main;
     if (minimum !== undefined && maximum !== undefined) return `a whole number from ${minimum} to ${maximum}`;
     return minimum !== undefined ? `a whole number, at least ${minimum}` : 'a whole number';
   }
-  if (schema.type === 'boolean') return 'true or false';
-  return 'text';
+  if (main?.type === 'boolean') return 'true or false';
+  return main?.minLength ? 'text that is not empty' : 'text';
+}
+
+/** The parts of a JSON schema that {@link allowed} puts into words. */
+interface SchemaWords {
+  type?: string;
+  description?: string;
+  enum?: string[];
+  items?: SchemaWords;
+  anyOf?: SchemaWords[];
+  minimum?: number;
+  maximum?: number;
+  minLength?: number;
 }
 
 function lookUp(document: unknown, path: string[]): unknown {

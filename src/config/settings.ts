@@ -18,6 +18,11 @@ export interface Setting {
 const port = Type.Integer({ minimum: 0, maximum: 65_535 });
 const text = Type.String({ minLength: 1 });
 const optionalText = Type.Union([text, Type.Null()]);
+const optionalUrl = (...schemes: string[]) => {
+  const starts = schemes.map((scheme) => `${scheme}://`);
+  const description = `a URL that begins with ${starts.join(' or ')}`;
+  return Type.Union([Type.String({ pattern: `^(${starts.join('|')}).`, description }), Type.Null()]);
+};
 
 export const ROLES = ['api', 'poller', 'worker'] as const;
 export type Role = (typeof ROLES)[number];
@@ -40,7 +45,7 @@ export const SETTINGS = [
   {
     path: 'server.publicUrl',
     env: 'PENSTOCK_PUBLIC_URL',
-    schema: optionalText,
+    schema: optionalUrl('http', 'https'),
     default: null,
     about: 'URL clients reach the API at, when a proxy stands in front.',
   },
@@ -75,7 +80,7 @@ export const SETTINGS = [
   {
     path: 'database.url',
     env: 'DATABASE_URL',
-    schema: optionalText,
+    schema: optionalUrl('postgres', 'postgresql'),
     default: null,
     secret: true,
     about: 'PostgreSQL to use; without it an embedded one runs in the data directory.',
@@ -90,7 +95,7 @@ export const SETTINGS = [
   {
     path: 'queue.redisUrl',
     env: 'REDIS_URL',
-    schema: optionalText,
+    schema: optionalUrl('redis', 'rediss'),
     default: null,
     secret: true,
     about: 'Redis for the queue; without it the queue lives in PostgreSQL.',
