@@ -50,10 +50,10 @@ export class MboxScanner {
   #prefix: Buffer = Buffer.alloc(0);
   #lineLength = 0;
   #lineStart = 0;
-  /** The line before: its length and its line end, to take the framing off; 0 at the start of the file. */
+  /** Bytes of the line before when it was empty, else 0. */
   #blankLength = 0;
   /** A separator without an empty line before it; it is one when a header field follows. */
-  #candidate: { lineStart: number; lineEnd: number; receivedAt: Date; removed: number } | null = null;
+  #candidate: { lineStart: number; lineEnd: number; receivedAt: Date } | null = null;
 
   constructor(quoting: MboxQuoting = 'mboxrd') {
     this.#quoting = quoting;
@@ -110,7 +110,7 @@ export class MboxScanner {
       this.#close(start, found);
       this.#open = { start: end, receivedAt, removed: 0 };
     } else {
-      this.#candidate = { lineStart: start, lineEnd: end, receivedAt, removed: this.#open?.removed ?? 0 };
+      this.#candidate = { lineStart: start, lineEnd: end, receivedAt };
     }
   }
 
@@ -127,7 +127,7 @@ export class MboxScanner {
     if (this.#open === null) return;
     const { start, receivedAt, removed } = this.#open;
     this.#open = null;
-    // The empty line before a separator belongs to the file, unless the header ends with it.
+    // The empty line before a separator, or at the end of the file, belongs to the file.
     const bodyEnd = Math.max(start, end - this.#blankLength);
     if (bodyEnd > start) found.push({ start, end: bodyEnd, size: bodyEnd - start - removed, receivedAt });
   }
@@ -211,13 +211,6 @@ function asctime([month = '', day = '', time = '', ...rest]: string[]): Date | n
   const zone = rest.map((word) => /^([+-])(\d{2})(\d{2})$/.exec(word)).find((match) => match !== null);
   const offset = zone ? Number(`${zone[1]}1`) * (Number(zone[2]) * 60 + Number(zone[3])) : 0;
   return new Date(
-    Date.UTC(
-      Number(year),
-      monthIndex,
-      Number(day),
-      Number(hours),
-      Number(minutes) - offset,
-      Number(seconds),
-    ),
+    Date.UTC(Number(year), monthIndex, Number(day), Number(hours), Number(minutes) - offset, Number(seconds)),
   );
 }
