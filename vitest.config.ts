@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     environment: 'node',
     include: ['test/**/*.test.ts'],
-    setupFiles: ['test/support/cleanup.ts'],
+    setupFiles: ['test/support/after-file.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     // Processes, not threads: tests start workers, set signal handlers and end processes.
     pool: 'forks',

@@ -1,8 +1,7 @@
 /**
- * Undoes what tests started, when their file is done: processes end and folders go, also after a failure.
- * Loaded before every test file (vitest `setupFiles`).
+ * Undoes what tests started: processes end and folders go, also after a failure. Test files do it by themselves
+ * (`after-file.ts`); a program that is no test, such as a bench, calls {@link cleanUp} at its end.
  */
-import { afterAll } from 'vitest';
 
 type Undo = () => Promise<unknown> | unknown;
 
@@ -32,7 +31,8 @@ process.on('exit', () => {
   }
 });
 
-afterAll(async () => {
+/** Runs everything registered, last registered first. */
+export async function cleanUp(): Promise<void> {
   const failures: unknown[] = [];
   for (const undo of [...undos].reverse()) {
     undos.delete(undo);
@@ -43,4 +43,4 @@ afterAll(async () => {
     }
   }
   if (failures.length > 0) throw new AggregateError(failures, 'Clean-up failed');
-});
+}

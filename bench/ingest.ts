@@ -1,0 +1,204 @@
+/**
+ * From a Dovecot mailbox of 10,000 messages with 100 rules, to all processed, stored and marked seen on the
+ * server: `npm run bench`. Compares with mbsync and with a bare imapflow + mailparser loop on the same mailbox in
+ * the same run. Needs what the tests need, and isync for mbsync.
+ *
+ *   npm run bench -- [--messages 10000] [--rules 100] [--singles 100] [--large 20] [--redis]
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ImapFlow } from 'imapflow';
+import pg from 'pg';
+import { connectionOfRunning } from '../src/store/engine/embedded-postgres.ts';
+import { cleanUp } from '../test/support/cleanup.ts';
+import { type Dovecot, startDovecot } from '../test/support/dovecot.ts';
+import { tempFolder } from '../test/support/folder.ts';
+import { startPenstock } from '../test/support/process.ts';
+import { startRedis } from '../test/support/redis.ts';
+import { BenchApi } from './bench-api.ts';
+import { benchRule, largeMessage, smallMessage } from './mail.ts';
+import { descendants, peakMegabytes, quantile, sumCpu } from './measure.ts';
+
+const { values } = parseArgs({
+  args: process.argv.slice(2),
+  options: {
+    messages: { type: 'string', default: '10000' },
+    rules: { type: 'string', default: '100' },
+    singles: { type: 'string', default: '100' },
+    large: { type: 'string', default: '20' },
+    redis: { type: 'boolean', default: false },
+  },
+});
+const MESSAGES = Number(values.messages);
+const PASSWORD = 'bench';
+const LARGE_BYTES = 20 * 1024 * 1024;
+
+interface Row {
+  what: string;
+  count: number;
+  seconds: number;
+  cpu: number;
+  peak: number;
+}
+
+const dovecot = await startDovecot();
+say(`delivering ${MESSAGES} messages to Dovecot`);
+await dovecot.addUser('small', PASSWORD);
+await dovecot.deliverMany('small', MESSAGES, smallMessage);
+// One client opens the mailbox first, so that nobody pays for Dovecot's own indexing.
+bareLoop('small');
+
+const bare = bareLoop('small');
+const mirror = mbsync('small');
+const { row: pipe, latency, memoryLarge } = await penstock();
+const again = bareLoop('small');
+const bareBest: Row = bare.seconds < again.seconds ? bare : again;
+print([pipe, bareBest, ...(mirror === null ? [] : [mirror])]);
+if (latency.length > 0) {
+  say(`latency of a single message, from a bare IDLE client's EXISTS to processed, ${latency.length} messages:`);
+  say(`  p50 ${quantile(latency, 0.5).toFixed(0)} ms, p99 ${quantile(latency, 0.99).toFixed(0)} ms, most ${Math.max(...latency).toFixed(0)} ms`);
+}
+if (memoryLarge !== null) say(`${values.large} messages of 20 MB: peak ${memoryLarge.toFixed(0)} MB in a fresh daemon`);
+await cleanUp();
+process.exit(0);
+
+function bareLoop(user: string): Row {
+  const script = new URL('bare-loop.ts', import.meta.url).pathname;
+  const output = execFileSync(process.execPath, [script, String(dovecot.ports.imap), user, PASSWORD], { encoding: 'utf8' });
+  const answer = JSON.parse(output) as { count: number; seconds: number; cpuSeconds: number; peakMegabytes: number };
+  return { what: 'bare imapflow + mailparser', count: answer.count, seconds: answer.seconds, cpu: answer.cpuSeconds, peak: answer.peakMegabytes };
+}
+
+function mbsync(user: string): Row | null {
+  if (spawnSync('mbsync', ['--version']).error) {
+    say('mbsync is not installed (Debian package isync); left out');
+    return null;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'bench-mbsync-'));
+  const file = join(folder, 'mbsyncrc');
+  writeFileSync(
+    file,
+    `FSync yes\nIMAPAccount a\nHost 127.0.0.1\nPort ${dovecot.ports.imap}\nUser ${user}\nPass ${PASSWORD}\nSSLType None\nAuthMechs LOGIN\n` +
+      `IMAPStore remote\nAccount a\nMaildirStore local\nPath ${folder}/mail/\nInbox ${folder}/mail/INBOX\n` +
+      `Channel c\nFar :remote:\nNear :local:\nPatterns INBOX\nCreate Near\nSync Pull\nSyncState *\n`,
+  );
+  spawnSync('mkdir', ['-p', `${folder}/mail`]);
+  const started = performance.now();
+  const result = spawnSync('/usr/bin/env', ['time', '-f', '%U %S %M', 'mbsync', '-c', file, 'c'], { encoding: 'utf8' });
+  const seconds = (performance.now() - started) / 1000;
+  const [user_, system, kilobytes] = (result.stderr.trim().split('\n').at(-1) ?? '').split(' ').map(Number);
+  spawnSync('rm', ['-rf', folder]);
+  return { what: 'mbsync, fsync', count: MESSAGES, seconds, cpu: (user_ ?? 0) + (system ?? 0), peak: (kilobytes ?? 0) / 1024 };
+}
+
+async function penstock(): Promise<{ row: Row; latency: number[]; memoryLarge: number | null }> {
+  const data = await tempFolder('bench-data');
+  const redis = values.redis ? await startRedis() : null;
+  const env = { PENSTOCK_DATA: data, PENSTOCK_PORT: '0', PENSTOCK_LOG_FORMAT: 'json', ...(redis ? { REDIS_URL: redis.url } : {}) };
+  const daemon = startPenstock(['start'], { env });
+  await daemon.waitForLine(/"Ready"/);
+  const api = await BenchApi.connect(data);
+  const database = new pg.Client((await connectionOfRunning(data)) ?? {});
+  await database.connect();
+  for (let at = 0; at < Number(values.rules); at += 100) {
+    await api.post('/api/EmailRule', Array.from({ length: Math.min(100, Number(values.rules) - at) }, (_, i) => benchRule(at + i)));
+  }
+  const processes = (): number[] => [api.pid, ...descendants(api.pid)];
+  const cpuBefore = sumCpu(processes());
+  const started = performance.now();
+  await api.addMailbox(dovecot.ports.imap, 'small', PASSWORD);
+  await until(async () => (await finished(database)) >= MESSAGES && (await undisposed(database)) === 0);
+  const seconds = (performance.now() - started) / 1000;
+  const row: Row = {
+    what: `Penstock, all of it (queue on ${redis ? 'Redis' : 'PostgreSQL'})`,
+    count: MESSAGES,
+    seconds,
+    cpu: sumCpu(processes()) - cpuBefore,
+    peak: peakMegabytes(api.pid),
+  };
+  const latency = await singles(dovecot, database, Number(values.singles));
+  await database.end();
+  await daemon.stop();
+  const memoryLarge = Number(values.large) === 0 ? null : await large();
+  return { row, latency, memoryLarge };
+}
+
+/** Delivers one message at a time and measures from what a bare IDLE client hears to the stored result. */
+async function singles(server: Dovecot, database: pg.Client, count: number): Promise<number[]> {
+  if (count === 0) return [];
+  const listener = new ImapFlow({ host: '127.0.0.1', port: server.ports.imap, secure: false, auth: { user: 'small', pass: PASSWORD }, logger: false });
+  listener.on('error', () => undefined);
+  await listener.connect();
+  await listener.mailboxOpen('INBOX');
+  const waits: number[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const heard = new Promise<number>((resolve) => listener.once('exists', () => resolve(performance.now())));
+    void listener.idle();
+    await new Promise((resolve) => setTimeout(resolve, 100 + (index % 7) * 50));
+    const before = await finished(database);
+    await server.deliver('small', smallMessage(1_000_000 + index));
+    const heardAt = await heard;
+    await until(async () => (await finished(database)) > before, 2);
+    waits.push(performance.now() - heardAt);
+  }
+  await listener.logout();
+  return waits;
+}
+
+async function large(): Promise<number> {
+  const count = Number(values.large);
+  say(`delivering ${count} messages of 20 MB`);
+  await dovecot.addUser('large', PASSWORD);
+  await dovecot.deliverMany('large', count, (index) => largeMessage(index, LARGE_BYTES));
+  const data = await tempFolder('bench-large');
+  const daemon = startPenstock(['start'], { env: { PENSTOCK_DATA: data, PENSTOCK_PORT: '0', PENSTOCK_LOG_FORMAT: 'json' } });
+  await daemon.waitForLine(/"Ready"/);
+  const api = await BenchApi.connect(data);
+  const database = new pg.Client((await connectionOfRunning(data)) ?? {});
+  await database.connect();
+  await api.addMailbox(dovecot.ports.imap, 'large', PASSWORD);
+  await until(async () => (await finished(database)) >= count);
+  const peak = peakMegabytes(api.pid);
+  await database.end();
+  await daemon.stop();
+  return peak;
+}
+
+async function finished(database: pg.Client): Promise<number> {
+  const { rows } = await database.query("select count(*)::int as n from incoming_email where state in ('processed', 'ignored', 'parked')");
+  return rows[0].n;
+}
+
+async function undisposed(database: pg.Client): Promise<number> {
+  const { rows } = await database.query("select count(*)::int as n from ledger where disposition = 'pending'");
+  return rows[0].n;
+}
+
+async function until(done: () => Promise<boolean>, everyMs = 100): Promise<void> {
+  const deadline = Date.now() + 300_000;
+  while (!(await done())) {
+    if (Date.now() > deadline) throw new Error('the bench did not finish within five minutes');
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
+
+function print(rows: Row[]): void {
+  const [first] = rows as [Row];
+  say('');
+  say('what                                            messages/s   cpu s/1000   peak MB   speed of the first to this');
+  for (const row of rows) {
+    const rate = row.count / row.seconds;
+    const ratio = first.count / first.seconds / rate;
+    say(
+      `${row.what.padEnd(46)} ${rate.toFixed(0).padStart(11)} ${((row.cpu / row.count) * 1000).toFixed(2).padStart(12)} ${row.peak.toFixed(0).padStart(9)}   ${ratio.toFixed(2)}`,
+    );
+  }
+  say('');
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
