@@ -1,0 +1,133 @@
+import type { Transferable } from 'node:worker_threads';
+import { Piscina } from 'piscina';
+import { fail, PenstockError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import type { WorkerAnswer } from './worker.ts';
+
+export interface AnalysisPoolOptions {
+  /** The worker module; its default export is made with `serve`. */
+  filename: URL;
+  /** How many tasks run at once, each in a thread of its own. */
+  threads: number;
+  /** Heap of one thread. Buffers lie outside of it, so the bytes of a message are bounded by their own limit. */
+  heapMegabytes?: number;
+}
+
+export interface RunOptions {
+  /** From the start of the task; waiting for a free thread does not count, a thread that must start first does. */
+  timeoutMs: number;
+  /** Buffers that are handed over instead of copied. */
+  transfer?: readonly Transferable[];
+}
+
+/** Runs tasks in threads that are killed, not asked, when a task passes its limits. */
+export interface AnalysisPool<Task, Result> {
+  /**
+   * Runs a task. Rejects with `parse_timeout`, `parse_memory` or `parse_failed` when it had to be killed or
+   * crashed its thread, and with the worker's own error when it threw one. Other tasks are not touched.
+   */
+  run(task: Task, options: RunOptions): Promise<Result>;
+  /** Tasks that wait for a thread. */
+  readonly waiting: number;
+  /** Ends all threads; tasks that still run or wait are rejected. */
+  close(): Promise<void>;
+}
+
+/** How long a message may take: the base, and more for each megabyte. */
+export function parseTimeoutMs(bytes: number): number {
+  return LIMITS.parseTimeoutMs + Math.ceil(bytes / (1024 * 1024)) * LIMITS.parseTimeoutPerMegabyteMs;
+}
+
+export function createAnalysisPool<Task, Result>(options: AnalysisPoolOptions): AnalysisPool<Task, Result> {
+  return new PiscinaPool<Task, Result>(options);
+}
+
+class PiscinaPool<Task, Result> implements AnalysisPool<Task, Result> {
+  readonly #piscina: Piscina<Task, WorkerAnswer<Result>>;
+  readonly #queue: { start: () => void; reject: (error: Error) => void }[] = [];
+  #free: number;
+  #closed = false;
+
+  constructor(options: AnalysisPoolOptions) {
+    this.#free = options.threads;
+    this.#piscina = new Piscina({
+      filename: options.filename.href,
+      minThreads: options.threads,
+      maxThreads: options.threads,
+      // One task a thread: killing a thread must cost one task only.
+      concurrentTasksPerWorker: 1,
+      resourceLimits: { maxOldGenerationSizeMb: options.heapMegabytes ?? LIMITS.parseHeapMegabytes },
+      recordTiming: false,
+    });
+    // A thread that dies between two tasks is replaced; nobody waits for it, and an unheard event would throw.
+    this.#piscina.on('error', () => {});
+  }
+
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  async run(task: Task, options: RunOptions): Promise<Result> {
+    await this.#turn();
+    // The clock starts here and not in piscina's queue, which this pool never fills.
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), options.timeoutMs);
+    try {
+      const transferList = options.transfer === undefined ? [] : [...options.transfer];
+      const answer = await this.#piscina.run(task, { signal: timeout.signal, transferList });
+      if (answer.ok) return answer.result;
+      throw new PenstockError(answer.code, answer.message, answer.fields);
+    } catch (thrown) {
+      throw this.#translate(thrown, timeout.signal.aborted, options.timeoutMs);
+    } finally {
+      clearTimeout(timer);
+      this.#release();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const { reject } of this.#queue.splice(0)) reject(closedError());
+    await this.#piscina.destroy();
+  }
+
+  #turn(): Promise<void> {
+    if (this.#closed) return Promise.reject(closedError());
+    if (this.#free > 0) {
+      this.#free--;
+      return Promise.resolve();
+    }
+    return new Promise((start, reject) => this.#queue.push({ start, reject }));
+  }
+
+  #release(): void {
+    const next = this.#queue.shift();
+    if (next === undefined) this.#free++;
+    else next.start();
+  }
+
+  #translate(thrown: unknown, timedOut: boolean, timeoutMs: number): PenstockError {
+    if (thrown instanceof PenstockError) return thrown;
+    if (timedOut)
+      return fail('parse_timeout', `The task took more than ${timeoutMs} ms.`, { timeoutMs }, thrown);
+    if (this.#closed) return closedError();
+    const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+    if (code === 'ERR_WORKER_OUT_OF_MEMORY')
+      return fail('parse_memory', 'The task ran out of memory.', {}, thrown);
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    // A worker file that cannot be loaded is our fault, not the message's.
+    if (isLoadError(thrown, code))
+      return fail('internal', `The worker cannot be loaded: ${message}`, {}, thrown);
+    return fail('parse_failed', `The task crashed its thread: ${message}`, {}, thrown);
+  }
+}
+
+function isLoadError(thrown: unknown, code: string): boolean {
+  return (
+    code.startsWith('ERR_MODULE') || code.startsWith('ERR_UNKNOWN_FILE') || thrown instanceof SyntaxError
+  );
+}
+
+function closedError(): PenstockError {
+  return fail('internal', 'The pool is closed.');
+}
