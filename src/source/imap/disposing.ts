@@ -77,7 +77,8 @@ async function disposeChunk(
     else if (what === 'move') await move(commands, results, uids, folder as string);
     else await remove(commands, results, uids);
   } catch (error) {
-    if (commands.link.ended) throw error;
+    // A refusal by the server concerns these messages; anything else the whole call.
+    if (commands.link.ended || (error as PenstockError).code === 'internal') throw error;
     mark(results, uids, error as PenstockError, { keepOld: true });
   }
 }

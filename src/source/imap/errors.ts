@@ -56,7 +56,7 @@ const LIMIT_CODES = new Set([
   'TooManyResponses',
 ]);
 /** Response codes of RFC 5530 that pass by themselves. */
-const BUSY_RESPONSE_CODES = new Set(['UNAVAILABLE', 'INUSE', 'LIMIT', 'SERVERBUG']);
+const BUSY_RESPONSE_CODES = new Set(['UNAVAILABLE', 'INUSE', 'LIMIT']);
 const MISSING_RESPONSE_CODES = new Set(['TRYCREATE', 'NONEXISTENT']);
 
 /** What servers say when they want to be left alone for a while. */

@@ -21,6 +21,8 @@ export async function* tolerantRows(
   rowMs: number,
   accept: (row: FetchMessageObject) => boolean = () => true,
 ): AsyncGenerator<TolerantRow> {
+  /** Whether the server answers about other messages while it says that it is busy; null when not yet tried. */
+  let others: boolean | null = null;
   const waiting: number[][] = uids.length > 0 ? [[...uids]] : [];
   for (let set = waiting.pop(); set; set = waiting.pop()) {
     const open = new Set(set);
@@ -32,8 +34,12 @@ export async function* tolerantRows(
         yield { uid: row.uid, row, error: null };
       }
     } catch (error) {
-      refused = refusalOf(error);
+      refused = refusalOf(error as PenstockError);
       if (!refused) throw suspecting(error as PenstockError, open);
+      if (refused.code === 'server_busy') {
+        others ??= await othersAnswer(commands, uids, rowMs);
+        if (!others) throw refused;
+      }
     }
     const left = set.filter((uid) => open.has(uid));
     if (refused && left.length > 1) {
@@ -46,9 +52,25 @@ export async function* tolerantRows(
 }
 
 /** The error when the server merely refused the command; null when the connection is at stake. */
-function refusalOf(error: unknown): PenstockError | null {
-  const { code, fields } = error as PenstockError;
-  return code === 'server_protocol' && typeof fields?.status === 'string' ? (error as PenstockError) : null;
+function refusalOf(error: PenstockError): PenstockError | null {
+  const refused = typeof error.fields?.status === 'string' && error.code !== 'stalled';
+  return refused ? error : null;
+}
+
+/**
+ * Some servers say "unavailable, try later" for ever about one message that they cannot read, which would stop the
+ * whole folder. So the first and the last message are asked for alone: a server that is really busy refuses both.
+ */
+async function othersAnswer(commands: Commands, uids: readonly number[], rowMs: number): Promise<boolean> {
+  if (uids.length < 2) return false;
+  for (const uid of [uids[0] as number, uids.at(-1) as number]) {
+    try {
+      if (await commands.row(uid, { uid: true, flags: true }, rowMs)) return true;
+    } catch (error) {
+      if (!refusalOf(error as PenstockError)) throw error;
+    }
+  }
+  return false;
 }
 
 /**

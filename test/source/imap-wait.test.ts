@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { listedKeys, never, startLab } from '../support/imap-lab.ts';
+import { simpleMessage } from '../support/messages.ts';
+
+const MINUTE = 60_000;
+
+describe('wait', () => {
+  it('begins IDLE at once, not some time after the last command', async () => {
+    const lab = await startLab();
+    const session = await lab.session();
+    await listedKeys(session);
+    const waiting = session.wait(MINUTE, never());
+    await expect.poll(() => lab.server.countCommands('IDLE')).toBe(1);
+    lab.server.deliver('ann', 'INBOX', simpleMessage('news'));
+    expect(await waiting).toBe('changed');
+  });
+
+  it('remembers news that came between two calls', async () => {
+    const lab = await startLab();
+    const session = await lab.session();
+    await listedKeys(session);
+    lab.server.deliver('ann', 'INBOX', simpleMessage('news'));
+    // Any command makes the server tell; here a disposition that has nothing to do with it.
+    await session.dispose(['9'], 'seen', null);
+    expect(await session.wait(MINUTE, never())).toBe('changed');
+  });
+
+  it('does not take our own deletions for news', async () => {
+    const lab = await startLab();
+    lab.fill(3);
+    const session = await lab.session();
+    const keys = await listedKeys(session);
+    await session.dispose(keys, 'delete', null);
+    expect(await session.wait(50, never())).toBe('timeout');
+  });
+
+  it('hears of a deletion by others', async () => {
+    const lab = await startLab();
+    lab.fill(1);
+    const session = await lab.session();
+    await listedKeys(session);
+    const waiting = session.wait(MINUTE, never());
+    await expect.poll(() => lab.server.countCommands('IDLE')).toBe(1);
+    lab.server.store.folder('ann', 'INBOX').remove(new Set(lab.server.messages('ann')));
+    expect(await waiting).toBe('changed');
+  });
+
+  it('goes on with the same IDLE when it is called again', async () => {
+    const lab = await startLab();
+    const session = await lab.session();
+    for (let round = 0; round < 3; round += 1) expect(await session.wait(30, never())).toBe('timeout');
+    expect(lab.server.countCommands('IDLE')).toBe(1);
+    expect(await listedKeys(session)).toEqual([]);
+  });
+
+  it('begins IDLE anew before a router or the server forgets the connection', async () => {
+    const lab = await startLab();
+    const session = await lab.session({ maxIdleMs: 50 });
+    const waiting = session.wait(MINUTE, never());
+    await expect.poll(() => lab.server.countCommands('IDLE')).toBeGreaterThan(2);
+    lab.server.deliver('ann', 'INBOX', simpleMessage('news'));
+    expect(await waiting).toBe('changed');
+  });
+
+  it('asks with NOOP on a server without IDLE', async () => {
+    const lab = await startLab({ without: ['IDLE'] });
+    const session = await lab.session({ noopMs: 20 });
+    await listedKeys(session);
+    const waiting = session.wait(MINUTE, never());
+    lab.server.deliver('ann', 'INBOX', simpleMessage('news'));
+    expect(await waiting).toBe('changed');
+    expect(lab.server.countCommands('IDLE')).toBe(0);
+    expect(lab.server.countCommands('NOOP')).toBeGreaterThan(0);
+    expect(await listedKeys(session)).toEqual(['1']);
+  });
+
+  it('asks with NOOP when the server offers IDLE and then refuses it', async () => {
+    const lab = await startLab();
+    const session = await lab.session({ noopMs: 20 });
+    await listedKeys(session);
+    lab.server.faults.add({ at: 'idle', action: { do: 'no', text: 'Not now' } });
+    const waiting = session.wait(MINUTE, never());
+    lab.server.deliver('ann', 'INBOX', simpleMessage('news'));
+    expect(await waiting).toBe('changed');
+  });
+
+  it('asks with NOOP when the server ends IDLE by itself', async () => {
+    const lab = await startLab();
+    const session = await lab.session({ noopMs: 20 });
+    await listedKeys(session);
+    lab.server.faults.add({ at: 'idling', action: { do: 'pretend' } });
+    const waiting = session.wait(MINUTE, never());
+    await expect.poll(() => lab.server.countCommands('NOOP')).toBeGreaterThan(0);
+    lab.server.deliver('ann', 'INBOX', simpleMessage('news'));
+    expect(await waiting).toBe('changed');
+  });
+
+  it('is ready for the next call when it ends in the middle of a NOOP', async () => {
+    const lab = await startLab({ without: ['IDLE'] });
+    const session = await lab.session({ noopMs: 1 });
+    lab.server.faults.add({ at: 'noop', action: { do: 'wait', ms: 30 } });
+    for (let round = 0; round < 5; round += 1) {
+      expect(await session.wait(10, never())).toBe('timeout');
+      expect(await listedKeys(session)).toEqual([]);
+    }
+  });
+});
