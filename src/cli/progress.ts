@@ -45,46 +45,40 @@ export function duration(seconds: number | null): string {
   return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Draws progress. Numbers may come as often as they like; drawing is throttled. */
-export class ProgressBar {
+/**
+ * Draws progress. Numbers may come as often as they like; drawing is throttled. A new label begins anew, on a
+ * line of its own.
+ */
+export class ProgressLine {
   readonly #target: ProgressTarget;
-  readonly #label: string;
   readonly #now: () => number;
-  readonly #start: number;
-  #done = 0;
-  #total: number | null;
-  #drawnAt = Number.NEGATIVE_INFINITY;
+  #state: ProgressState | null = null;
+  #startedAt = 0;
+  #drawnAt = 0;
   #drawn = '';
   #drawnShare = 0;
 
   /** `now` is a clock in milliseconds. */
-  constructor(
-    target: ProgressTarget,
-    label: string,
-    total: number | null,
-    now: () => number = () => performance.now(),
-  ) {
+  constructor(target: ProgressTarget, now: () => number = () => performance.now()) {
     this.#target = target;
-    this.#label = label;
-    this.#total = total;
     this.#now = now;
-    this.#start = now();
   }
 
-  update(done: number, total: number | null = this.#total): void {
-    this.#done = done;
-    this.#total = total;
+  update(done: number, total: number | null, label: string): void {
     const now = this.#now();
-    if (this.#target.isTTY) {
-      if (now - this.#drawnAt >= REDRAW_MS) this.#draw(now);
-      return;
+    if (this.#state?.label !== label) {
+      this.end();
+      this.#startedAt = now;
+      this.#drawnAt = Number.NEGATIVE_INFINITY;
+      this.#drawnShare = 0;
     }
+    this.#state = { label, done, total, elapsedMs: now - this.#startedAt };
     const share = total ? Math.floor((done / total) * 100) : 0;
-    const isFirst = this.#drawn === '';
-    if (isFirst || now - this.#drawnAt >= LINE_EVERY_MS || share - this.#drawnShare >= LINE_EVERY_PERCENT) {
-      this.#drawnShare = share;
-      this.#draw(now);
-    }
+    const silence = now - this.#drawnAt;
+    if (this.#target.isTTY ? silence < REDRAW_MS : silence < LINE_EVERY_MS && !this.#isNewQuarter(share))
+      return;
+    this.#drawnShare = share;
+    this.#draw(this.#state);
   }
 
   /** Writes a line without tearing the bar. */
@@ -94,21 +88,24 @@ export class ProgressBar {
   }
 
   /** Draws the last state and leaves the line. */
-  finish(): void {
-    this.#draw(this.#now());
+  end(): void {
+    if (this.#state === null) return;
+    this.#draw(this.#state);
     if (this.#target.isTTY) this.#target.write('\n');
+    this.#state = null;
     this.#drawn = '';
   }
 
-  #draw(now: number): void {
-    const text = renderProgress(
-      { label: this.#label, done: this.#done, total: this.#total, elapsedMs: now - this.#start },
-      (this.#target.columns ?? 81) - 1,
-    );
+  #isNewQuarter(share: number): boolean {
+    return share - this.#drawnShare >= LINE_EVERY_PERCENT;
+  }
+
+  #draw(state: ProgressState): void {
+    const text = renderProgress(state, (this.#target.columns ?? 81) - 1);
     // Elsewhere than on a terminal a line that says nothing new is noise.
     if (this.#target.isTTY) this.#target.write(`${CLEAR_LINE}${text}`);
     else if (text !== this.#drawn) this.#target.write(`${text}\n`);
     this.#drawn = text;
-    this.#drawnAt = now;
+    this.#drawnAt = this.#now();
   }
 }

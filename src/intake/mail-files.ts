@@ -16,8 +16,8 @@ export interface FileMessage {
   name: string;
   /** Bytes that `open` yields. */
   size: number;
-  /** When it was delivered, if the file tells: by its separator line, or its name in a maildir. */
-  receivedAt: Date | null;
+  /** When it was delivered, as an ISO instant, if the file tells: by its separator line, or its name in a maildir. */
+  receivedAt: string | null;
   /** What a maildir says about it. */
   flags: readonly MailFlag[];
   /** The raw message. May be opened again; it can fail with a system error when the file is gone by then. */
@@ -143,9 +143,9 @@ export function maildirFlags(name: string): MailFlag[] {
 }
 
 /** Names begin with the seconds since 1970 at which the message was delivered. */
-function maildirTime(name: string): Date | null {
+function maildirTime(name: string): string | null {
   const seconds = /^(\d{9,10})\./.exec(name)?.[1];
-  return seconds === undefined ? null : new Date(Number(seconds) * 1000);
+  return seconds === undefined ? null : new Date(Number(seconds) * 1000).toISOString();
 }
 
 async function* readFile(
@@ -170,7 +170,7 @@ async function* readMbox(path: string, quoting: MboxQuoting): AsyncGenerator<Fil
     return {
       name: `${path}#${number}`,
       size,
-      receivedAt,
+      receivedAt: receivedAt?.toISOString() ?? null,
       flags: [],
       open: () => {
         const bytes = createReadStream(path, { start, end: end - 1, highWaterMark: CHUNK });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { duration, ProgressBar, type ProgressTarget, renderProgress } from '../../src/cli/progress.ts';
+import { duration, ProgressLine, type ProgressTarget, renderProgress } from '../../src/cli/progress.ts';
 
 describe('renderProgress', () => {
   it.each([
@@ -52,51 +52,73 @@ describe('duration', () => {
   });
 });
 
-describe('ProgressBar', () => {
-  function bar(isTTY: boolean) {
+describe('ProgressLine', () => {
+  function onTarget(isTTY: boolean) {
     const written: string[] = [];
     const target: ProgressTarget = { isTTY, columns: 81, write: (text) => written.push(text) };
     const clock = { now: 0 };
-    return { bar: new ProgressBar(target, 'Import', 100, () => clock.now), written, clock };
+    return { progress: new ProgressLine(target, () => clock.now), written, clock };
   }
 
   it('redraws one line on a terminal, at most ten times a second', () => {
-    const { bar: progress, written, clock } = bar(true);
+    const { progress, written, clock } = onTarget(true);
     for (let done = 1; done <= 100; done += 1) {
       clock.now = done * 10;
-      progress.update(done);
+      progress.update(done, 100, 'taken');
     }
-    progress.finish();
+    progress.end();
     expect(written.length).toBeLessThanOrEqual(12);
-    expect(written.slice(0, -1).every((text) => text.startsWith('\r\u001b[2KImport ['))).toBe(true);
+    expect(written.slice(0, -1).every((text) => text.startsWith('\r\u001b[2Ktaken ['))).toBe(true);
     expect(written.at(-2)).toContain('100/100');
     expect(written.at(-1)).toBe('\n');
   });
 
   it('prints plain lines elsewhere: at the start, each quarter, and the end', () => {
-    const { bar: progress, written, clock } = bar(false);
+    const { progress, written, clock } = onTarget(false);
     for (let done = 1; done <= 100; done += 1) {
       clock.now = done * 10;
-      progress.update(done);
+      progress.update(done, 100, 'taken');
     }
-    progress.finish();
+    progress.end();
     expect(written.map((text) => /(\d+)\/100/.exec(text)?.[1])).toEqual(['1', '26', '51', '76', '100']);
     expect(written.every((text) => text.endsWith('\n') && !text.includes('\u001b'))).toBe(true);
   });
 
   it('says that it still lives when it is slow', () => {
-    const { bar: progress, written, clock } = bar(false);
+    const { progress, written, clock } = onTarget(false);
     for (let second = 0; second <= 20; second += 1) {
       clock.now = second * 1_000;
-      progress.update(1);
+      progress.update(1, 100, 'taken');
     }
     expect(written).toHaveLength(5);
   });
 
+  it('begins anew with a new label, with a clock of its own', () => {
+    const { progress, written, clock } = onTarget(false);
+    progress.update(50, null, 'taken');
+    clock.now = 10_000;
+    progress.update(0, 50, 'processed');
+    clock.now = 11_000;
+    progress.update(50, 50, 'processed');
+    progress.end();
+    progress.end();
+    expect(written).toEqual([
+      'taken 50  0/s\n',
+      'processed [..............................]   0 %  0/50  0/s  ? left\n',
+      'processed [##############################] 100 %  50/50  50/s  1.0 s\n',
+    ]);
+  });
+
   it('writes other lines above the bar', () => {
-    const { bar: progress, written } = bar(true);
-    progress.update(1);
+    const { progress, written } = onTarget(true);
+    progress.update(1, 100, 'taken');
     progress.line('hello');
     expect(written.at(-1)).toBe(`\r\u001b[2Khello\n${written[0]?.slice('\r\u001b[2K'.length)}`);
+  });
+
+  it('says nothing when there was nothing', () => {
+    const { progress, written } = onTarget(true);
+    progress.end();
+    expect(written).toEqual([]);
   });
 });
