@@ -3,6 +3,7 @@ import {
   chmod,
   chown,
   cp,
+  lstat,
   mkdir,
   readdir,
   readFile,
