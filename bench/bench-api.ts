@@ -15,9 +15,19 @@ export class BenchApi {
   }
 
   static async connect(data: string): Promise<BenchApi> {
-    const { url, pid } = JSON.parse(readFileSync(join(data, 'running.json'), 'utf8')) as { url: string; pid: number };
-    const { client_id, client_secret } = JSON.parse(readFileSync(join(data, 'admin-client.json'), 'utf8')) as Record<string, string>;
-    const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: client_id!, client_secret: client_secret!, scope: 'all' });
+    const { url, pid } = JSON.parse(readFileSync(join(data, 'running.json'), 'utf8')) as {
+      url: string;
+      pid: number;
+    };
+    const { client_id, client_secret } = JSON.parse(
+      readFileSync(join(data, 'admin-client.json'), 'utf8'),
+    ) as Record<string, string>;
+    const form = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: client_id!,
+      client_secret: client_secret!,
+      scope: 'all',
+    });
     const answer = await fetch(`${url}/auth/token`, { method: 'POST', body: form });
     const { access_token } = (await answer.json()) as { access_token: string };
     return new BenchApi(url, access_token, pid);

@@ -58,18 +58,36 @@ const again = bareLoop('small');
 const bareBest: Row = bare.seconds < again.seconds ? bare : again;
 print([pipe, bareBest, ...(mirror === null ? [] : [mirror])]);
 if (latency.length > 0) {
-  say(`latency of a single message, from a bare IDLE client's EXISTS to processed, ${latency.length} messages:`);
-  say(`  p50 ${quantile(latency, 0.5).toFixed(0)} ms, p99 ${quantile(latency, 0.99).toFixed(0)} ms, most ${Math.max(...latency).toFixed(0)} ms`);
+  say(
+    `latency of a single message, from a bare IDLE client's EXISTS to processed, ${latency.length} messages:`,
+  );
+  say(
+    `  p50 ${quantile(latency, 0.5).toFixed(0)} ms, p99 ${quantile(latency, 0.99).toFixed(0)} ms, most ${Math.max(...latency).toFixed(0)} ms`,
+  );
 }
-if (memoryLarge !== null) say(`${values.large} messages of 20 MB: peak ${memoryLarge.toFixed(0)} MB in a fresh daemon`);
+if (memoryLarge !== null)
+  say(`${values.large} messages of 20 MB: peak ${memoryLarge.toFixed(0)} MB in a fresh daemon`);
 await cleanUp();
 process.exit(0);
 
 function bareLoop(user: string): Row {
   const script = new URL('bare-loop.ts', import.meta.url).pathname;
-  const output = execFileSync(process.execPath, [script, String(dovecot.ports.imap), user, PASSWORD], { encoding: 'utf8' });
-  const answer = JSON.parse(output) as { count: number; seconds: number; cpuSeconds: number; peakMegabytes: number };
-  return { what: 'bare imapflow + mailparser', count: answer.count, seconds: answer.seconds, cpu: answer.cpuSeconds, peak: answer.peakMegabytes };
+  const output = execFileSync(process.execPath, [script, String(dovecot.ports.imap), user, PASSWORD], {
+    encoding: 'utf8',
+  });
+  const answer = JSON.parse(output) as {
+    count: number;
+    seconds: number;
+    cpuSeconds: number;
+    peakMegabytes: number;
+  };
+  return {
+    what: 'bare imapflow + mailparser',
+    count: answer.count,
+    seconds: answer.seconds,
+    cpu: answer.cpuSeconds,
+    peak: answer.peakMegabytes,
+  };
 }
 
 function mbsync(user: string): Row | null {
@@ -87,24 +105,40 @@ function mbsync(user: string): Row | null {
   );
   spawnSync('mkdir', ['-p', `${folder}/mail`]);
   const started = performance.now();
-  const result = spawnSync('/usr/bin/env', ['time', '-f', '%U %S %M', 'mbsync', '-c', file, 'c'], { encoding: 'utf8' });
+  const result = spawnSync('/usr/bin/env', ['time', '-f', '%U %S %M', 'mbsync', '-c', file, 'c'], {
+    encoding: 'utf8',
+  });
   const seconds = (performance.now() - started) / 1000;
   const [user_, system, kilobytes] = (result.stderr.trim().split('\n').at(-1) ?? '').split(' ').map(Number);
   spawnSync('rm', ['-rf', folder]);
-  return { what: 'mbsync, fsync', count: MESSAGES, seconds, cpu: (user_ ?? 0) + (system ?? 0), peak: (kilobytes ?? 0) / 1024 };
+  return {
+    what: 'mbsync, fsync',
+    count: MESSAGES,
+    seconds,
+    cpu: (user_ ?? 0) + (system ?? 0),
+    peak: (kilobytes ?? 0) / 1024,
+  };
 }
 
 async function penstock(): Promise<{ row: Row; latency: number[]; memoryLarge: number | null }> {
   const data = await tempFolder('bench-data');
   const redis = values.redis ? await startRedis() : null;
-  const env = { PENSTOCK_DATA: data, PENSTOCK_PORT: '0', PENSTOCK_LOG_FORMAT: 'json', ...(redis ? { REDIS_URL: redis.url } : {}) };
+  const env = {
+    PENSTOCK_DATA: data,
+    PENSTOCK_PORT: '0',
+    PENSTOCK_LOG_FORMAT: 'json',
+    ...(redis ? { REDIS_URL: redis.url } : {}),
+  };
   const daemon = startPenstock(['start'], { env });
   await daemon.waitForLine(/"Ready"/);
   const api = await BenchApi.connect(data);
   const database = new pg.Client((await connectionOfRunning(data)) ?? {});
   await database.connect();
   for (let at = 0; at < Number(values.rules); at += 100) {
-    await api.post('/api/EmailRule', Array.from({ length: Math.min(100, Number(values.rules) - at) }, (_, i) => benchRule(at + i)));
+    await api.post(
+      '/api/EmailRule',
+      Array.from({ length: Math.min(100, Number(values.rules) - at) }, (_, i) => benchRule(at + i)),
+    );
   }
   const processes = (): number[] => [api.pid, ...descendants(api.pid)];
   const cpuBefore = sumCpu(processes());
@@ -129,7 +163,13 @@ async function penstock(): Promise<{ row: Row; latency: number[]; memoryLarge: n
 /** Delivers one message at a time and measures from what a bare IDLE client hears to the stored result. */
 async function singles(server: Dovecot, database: pg.Client, count: number): Promise<number[]> {
   if (count === 0) return [];
-  const listener = new ImapFlow({ host: '127.0.0.1', port: server.ports.imap, secure: false, auth: { user: 'small', pass: PASSWORD }, logger: false });
+  const listener = new ImapFlow({
+    host: '127.0.0.1',
+    port: server.ports.imap,
+    secure: false,
+    auth: { user: 'small', pass: PASSWORD },
+    logger: false,
+  });
   listener.on('error', () => undefined);
   await listener.connect();
   await listener.mailboxOpen('INBOX');
@@ -154,7 +194,9 @@ async function large(): Promise<number> {
   await dovecot.addUser('large', PASSWORD);
   await dovecot.deliverMany('large', count, (index) => largeMessage(index, LARGE_BYTES));
   const data = await tempFolder('bench-large');
-  const daemon = startPenstock(['start'], { env: { PENSTOCK_DATA: data, PENSTOCK_PORT: '0', PENSTOCK_LOG_FORMAT: 'json' } });
+  const daemon = startPenstock(['start'], {
+    env: { PENSTOCK_DATA: data, PENSTOCK_PORT: '0', PENSTOCK_LOG_FORMAT: 'json' },
+  });
   await daemon.waitForLine(/"Ready"/);
   const api = await BenchApi.connect(data);
   const database = new pg.Client((await connectionOfRunning(data)) ?? {});
@@ -168,12 +210,16 @@ async function large(): Promise<number> {
 }
 
 async function finished(database: pg.Client): Promise<number> {
-  const { rows } = await database.query("select count(*)::int as n from incoming_email where state in ('processed', 'ignored', 'parked')");
+  const { rows } = await database.query(
+    "select count(*)::int as n from incoming_email where state in ('processed', 'ignored', 'parked')",
+  );
   return rows[0].n;
 }
 
 async function undisposed(database: pg.Client): Promise<number> {
-  const { rows } = await database.query("select count(*)::int as n from ledger where disposition = 'pending'");
+  const { rows } = await database.query(
+    "select count(*)::int as n from ledger where disposition = 'pending'",
+  );
   return rows[0].n;
 }
 
@@ -188,7 +234,9 @@ async function until(done: () => Promise<boolean>, everyMs = 100): Promise<void>
 function print(rows: Row[]): void {
   const [first] = rows as [Row];
   say('');
-  say('what                                            messages/s   cpu s/1000   peak MB   speed of the first to this');
+  say(
+    'what                                            messages/s   cpu s/1000   peak MB   speed of the first to this',
+  );
   for (const row of rows) {
     const rate = row.count / row.seconds;
     const ratio = first.count / first.seconds / rate;

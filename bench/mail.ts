@@ -52,7 +52,8 @@ export function smallMessage(index: number): Buffer {
 export function largeMessage(index: number, bytes: number): Buffer {
   const next = random(index + 77);
   const attachment = Buffer.alloc(Math.floor((bytes * 3) / 4.11));
-  for (let at = 0; at + 4 <= attachment.length; at += 4) attachment.writeUInt32LE(Math.floor(next() * 2 ** 32), at);
+  for (let at = 0; at + 4 <= attachment.length; at += 4)
+    attachment.writeUInt32LE(Math.floor(next() * 2 ** 32), at);
   const body = attachment.toString('base64').replace(/.{76}/g, '$&\r\n');
   return Buffer.from(
     `From: sender@example.net\r\nTo: help@example.org\r\nSubject: large ${index}\r\n` +

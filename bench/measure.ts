@@ -1,5 +1,5 @@
 /** Measuring other processes, from /proc (proc(5)). */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 const TICKS_PER_SECOND = 100;
 
