@@ -39,8 +39,16 @@ export class Diagnosis {
     this.#stepMs = stepMs;
   }
 
-  /** Runs one step and notes what it found. Throws {@link StepFailed} when it failed, however it failed. */
-  async step<T>(name: StepName, advice: string, run: () => Promise<{ found: string; value: T }>): Promise<T> {
+  /**
+   * Runs one step and notes what it found. Throws {@link StepFailed} when it failed, however it failed. `run` gets
+   * a signal that tells it to let go of what it holds; `ms` is its time, when it differs from that of the others.
+   */
+  async step<T>(
+    name: StepName,
+    advice: string,
+    run: (signal: AbortSignal) => Promise<{ found: string; value: T }>,
+    ms: number = this.#stepMs,
+  ): Promise<T> {
     const begun = performance.now();
     const note = (finding: Finding): void => {
       const milliseconds = Math.round(performance.now() - begun);
@@ -48,7 +56,7 @@ export class Diagnosis {
       this.steps.push({ step: name, ok, found, advice: finding.advice ?? null, milliseconds });
     };
     try {
-      const { found, value } = await this.#bounded(run);
+      const { found, value } = await this.#bounded(run, ms);
       note({ ok: true, found });
       return value;
     } catch (error) {
@@ -58,17 +66,22 @@ export class Diagnosis {
     }
   }
 
-  async #bounded<T>(run: () => Promise<T>): Promise<T> {
+  async #bounded<T>(run: (signal: AbortSignal) => Promise<T>, ms: number): Promise<T> {
+    const stop = new AbortController();
     const { promise, reject } = Promise.withResolvers<never>();
-    const abort = (): void => reject(new Error('The diagnosis was ended'));
+    const end = (why: string): void => {
+      reject(new Error(why));
+      stop.abort();
+    };
+    const abort = (): void => end('The diagnosis was ended');
     if (this.#signal.aborted) abort();
     this.#signal.addEventListener('abort', abort, { once: true });
-    const timer = setTimeout(() => reject(new Error(`No answer within ${this.#stepMs} ms`)), this.#stepMs);
-    const running = run();
+    const timer = setTimeout(() => end(`No answer within ${ms} ms`), ms);
+    const running = run(stop.signal);
     // When the time is up nobody looks at the step any more; its later failure must not go unhandled.
     running.catch(() => {});
     try {
-      return await Promise.race([running, promise]);
+      return await Promise.race([promise, running]);
     } finally {
       clearTimeout(timer);
       this.#signal.removeEventListener('abort', abort);
@@ -97,9 +110,14 @@ export async function probeDns(diagnosis: Diagnosis, host: string): Promise<stri
 
 export async function probeTcp(diagnosis: Diagnosis, { host, port }: ServerSettings): Promise<net.Socket> {
   const advice = `Check that ${port} is the right port and that no firewall is between this machine and ${host}.`;
-  return diagnosis.step('tcp', advice, async () => {
-    const socket = net.connect({ host, port });
+  return diagnosis.step('tcp', advice, async (signal) => {
+    // The signal acts until the connection is there; from then on the caller closes it.
+    const stop = new AbortController();
+    const abort = (): void => stop.abort();
+    signal.addEventListener('abort', abort, { once: true });
+    const socket = net.connect({ host, port, signal: stop.signal });
     await settled(socket, 'connect');
+    signal.removeEventListener('abort', abort);
     return { found: `Connected to ${socket.remoteAddress ?? host}:${port}`, value: socket };
   });
 }

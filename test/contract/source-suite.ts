@@ -358,7 +358,10 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const session = await sessionOf(await mailbox());
       await session.close();
       await session.close();
-      await expect(session.existing(['1'])).rejects.toMatchObject({ code: 'connection_lost' });
+      await expect(session.existing(['1'])).rejects.toMatchObject({
+        code: 'connection_lost',
+        message: 'The session was closed',
+      });
       await expect(session.changes(null)).rejects.toMatchObject({ code: 'connection_lost' });
     });
 

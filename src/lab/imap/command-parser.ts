@@ -23,17 +23,21 @@ export class CommandSyntaxError extends Error {
 }
 
 const MAX_DEPTH = 20;
+const TAG = /^[A-Za-z0-9.\-_]{1,50}$/;
 const UID_COMMANDS = new Set(['FETCH', 'STORE', 'SEARCH', 'COPY', 'MOVE', 'EXPUNGE']);
 
 export function parseCommand(parts: readonly CommandPart[]): Command {
-  const args = parseArguments(parts);
-  const tag = atomText(args.shift());
-  if (tag === null) throw new CommandSyntaxError('Missing tag');
+  const [first = ''] = parts;
+  const tag = Buffer.isBuffer(first) ? '' : (first.split(' ', 1)[0] as string);
+  if (!TAG.test(tag)) throw new CommandSyntaxError('Missing tag');
+  // From here on the client can be told which of its commands was wrong.
+  const broken = (message: string): CommandSyntaxError => new CommandSyntaxError(message, tag);
+  const args = parseArguments(parts, broken).slice(1);
   let name = atomText(args.shift())?.toUpperCase();
-  if (!name) throw new CommandSyntaxError('Missing command', tag);
+  if (!name) throw broken('Missing command');
   if (name === 'UID') {
     const second = atomText(args.shift())?.toUpperCase();
-    if (!second || !UID_COMMANDS.has(second)) throw new CommandSyntaxError('Unknown UID command', tag);
+    if (!second || !UID_COMMANDS.has(second)) throw broken('Unknown UID command');
     name = `UID ${second}`;
   }
   return { tag, name, args };
@@ -55,7 +59,10 @@ function atomText(argument: Argument | undefined): string | null {
   return argument?.kind === 'atom' ? argument.text : null;
 }
 
-function parseArguments(parts: readonly CommandPart[]): Argument[] {
+function parseArguments(
+  parts: readonly CommandPart[],
+  broken: (message: string) => CommandSyntaxError,
+): Argument[] {
   const open: Argument[][] = [[]];
   const add = (argument: Argument): void => {
     (open.at(-1) as Argument[]).push(argument);
@@ -70,18 +77,19 @@ function parseArguments(parts: readonly CommandPart[]): Argument[] {
       const character = part[at] as string;
       if (character === ' ') at += 1;
       else if (character === '(') {
-        if (open.length > MAX_DEPTH) throw new CommandSyntaxError('Too deeply nested');
+        if (open.length > MAX_DEPTH) throw broken('Too deeply nested');
         open.push([]);
         at += 1;
       } else if (character === ')') {
         const items = open.pop() as Argument[];
-        if (open.length === 0) throw new CommandSyntaxError('Unexpected )');
+        if (open.length === 0) throw broken('Unexpected )');
         add({ kind: 'list', items });
         at += 1;
       } else if (character === '"') {
-        const [text, next] = readQuoted(part, at);
-        add({ kind: 'string', bytes: Buffer.from(text, 'latin1') });
-        at = next;
+        const quoted = readQuoted(part, at);
+        if (!quoted) throw broken('Missing "');
+        add({ kind: 'string', bytes: Buffer.from(quoted[0], 'latin1') });
+        at = quoted[1];
       } else {
         const next = endOfAtom(part, at);
         add({ kind: 'atom', text: part.slice(at, next) });
@@ -89,11 +97,12 @@ function parseArguments(parts: readonly CommandPart[]): Argument[] {
       }
     }
   }
-  if (open.length !== 1) throw new CommandSyntaxError('Missing )');
+  if (open.length !== 1) throw broken('Missing )');
   return open[0] as Argument[];
 }
 
-function readQuoted(text: string, start: number): [string, number] {
+/** The string and where it ends; null when it does not. */
+function readQuoted(text: string, start: number): [string, number] | null {
   let value = '';
   for (let at = start + 1; at < text.length; at += 1) {
     const character = text[at] as string;
@@ -101,7 +110,7 @@ function readQuoted(text: string, start: number): [string, number] {
     if (character === '\\') at += 1;
     value += text[at] ?? '';
   }
-  throw new CommandSyntaxError('Missing "');
+  return null;
 }
 
 /** An atom ends at a space or parenthesis, but not inside the brackets of `BODY[HEADER.FIELDS (TO)]`. */

@@ -19,7 +19,7 @@ export async function diagnoseImap(
   const diagnosis = new Diagnosis(signal, options.connectMs);
   try {
     await probeServer(diagnosis, settings);
-    await probeAccount(diagnosis, settings, options, signal);
+    await probeAccount(diagnosis, settings, options);
   } catch (error) {
     // The failed step has been noted; it is the result.
     if (!(error instanceof StepFailed)) throw error;
@@ -95,20 +95,26 @@ async function probeAccount(
   diagnosis: Diagnosis,
   settings: ServerSettings,
   options: ImapOptions,
-  signal: AbortSignal,
 ): Promise<void> {
   let link: Link | null = null;
   try {
-    link = await diagnosis.step('login', 'Check user name and password.', async () => {
-      try {
-        return {
-          found: `Logged in as ${settings.user}`,
-          value: await connectImap(settings, options, signal),
-        };
-      } catch (error) {
-        throw new StepFailed((error as PenstockError).message, loginAdvice(error as PenstockError, settings));
-      }
-    });
+    link = await diagnosis.step(
+      'login',
+      'Check user name and password.',
+      async (signal) => {
+        try {
+          const value = await connectImap(settings, options, signal);
+          return { found: `Logged in as ${settings.user}`, value };
+        } catch (error) {
+          throw new StepFailed(
+            (error as PenstockError).message,
+            loginAdvice(error as PenstockError, settings),
+          );
+        }
+      },
+      // The same deadlines are inside; this one only has to come after them.
+      2 * (options.connectMs + options.greetingMs + options.loginMs),
+    );
     const commands = new Commands(link, options);
     await diagnosis.step('folders', 'Check the folders of this mailbox.', () =>
       checkFolders(commands, settings),

@@ -20,6 +20,8 @@ export class Link {
   #ended: PenstockError | null = null;
   #running: string | null = null;
   #refusal: unknown = null;
+  /** We are about to close; the end of the connection is then no loss. */
+  #parting: PenstockError | null = null;
   #ready = false;
   readonly #endListeners = new Set<EndListener>();
 
@@ -40,6 +42,7 @@ export class Link {
     this.#client = client;
     client.on('error', (error) => this.end(this.classify(error, this.#running ?? 'waiting')));
     client.on('close', () => {
+      if (this.#parting) return this.end(this.#parting);
       const reason = client.byeReason;
       const lost = { code: this.#ready ? 'NoConnection' : 'ClosedAfterConnectText', reason };
       this.end(this.classify(lost, this.#running ?? 'waiting'));
@@ -69,6 +72,11 @@ export class Link {
   refusal(command: string): PenstockError {
     const why = this.#refusal ?? { responseStatus: 'NO', responseText: 'no reason given' };
     return this.classify(why, command);
+  }
+
+  /** Announces that the connection is about to end for this reason, by the other side's leave. */
+  part(error: PenstockError): void {
+    this.#parting = error;
   }
 
   /** Ends the connection for a reason that every pending and later call fails with. The first reason stays. */

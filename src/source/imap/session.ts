@@ -105,6 +105,7 @@ export class ImapSession implements Session {
 
   async close(): Promise<void> {
     const over = fail('connection_lost', 'The session was closed');
+    this.#link.part(over);
     try {
       if (!this.#link.ended)
         await this.#link.run('LOGOUT', this.#options.closeMs, (client) => client.logout());
