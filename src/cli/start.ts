@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
 import { startDaemon } from '../daemon.ts';
 import { createLogger } from '../observe/logger.ts';
+import { waitForStopSignal } from './stop-signal.ts';
 
 /** A stop that takes longer than this is cut short: everything is in the database anyway. */
 const STOP_DEADLINE_MS = 9_500;
@@ -16,22 +17,24 @@ export function startCommand(): Command {
       const logger = createLogger(config.log);
       const daemon = await startDaemon(config, logger);
       if (daemon.adminClient?.file) {
-        logger.info({ file: daemon.adminClient.file }, 'An admin client was made; its credentials are in this file');
+        logger.info(
+          { file: daemon.adminClient.file },
+          'An admin client was made; its credentials are in this file',
+        );
       }
       logger.info({ api: daemon.url, docs: `${daemon.url}/docs` }, 'Ready');
       await stopOnSignal(daemon.stop);
     });
 }
 
-/** Resolves when a signal came and everything has stopped. */
+/** Resolves when a signal came and everything has stopped. A second press of Ctrl-C does not wait for that. */
 export async function stopOnSignal(stop: (signal: string) => Promise<void>): Promise<void> {
-  const signal = await new Promise<string>((resolve) => {
-    for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.once(name, () => resolve(name));
-  });
-  const deadline = setTimeout(() => {
-    process.stderr.write('penstock: the stop took too long and was cut short; nothing is lost\n');
+  const cutShort = (why: string): never => {
+    process.stderr.write(`penstock: ${why}; the stop was cut short, nothing is lost\n`);
     process.exit(1);
-  }, STOP_DEADLINE_MS);
+  };
+  const signal = await waitForStopSignal(() => cutShort('asked again'));
+  const deadline = setTimeout(() => cutShort('it took too long'), STOP_DEADLINE_MS);
   await stop(signal);
   clearTimeout(deadline);
 }
