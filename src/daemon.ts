@@ -8,8 +8,8 @@ import type { Config } from './config/settings.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
 import { Supervisor } from './intake/supervisor.ts';
-import { Maintenance } from './maintenance.ts';
 import { sourceOf } from './mailbox-source.ts';
+import { Maintenance } from './maintenance.ts';
 import { Events } from './observe/events.ts';
 import { createFactReader } from './observe/facts.ts';
 import { watchHealth } from './observe/health-watch.ts';
@@ -44,7 +44,9 @@ export async function startDaemon(config: Config, logger: Logger): Promise<Daemo
       const started = performance.now();
       events.emit('daemon.stopping', { signal: reason });
       for (const step of undo) {
-        await step().catch((error: Error) => events.emit('engine.error', { engine: 'database', message: error.message }));
+        await step().catch((error: Error) =>
+          events.emit('engine.error', { engine: 'database', message: error.message }),
+        );
       }
       events.emit('daemon.stopped', { milliseconds: Math.round(performance.now() - started) });
     })();
@@ -66,8 +68,15 @@ async function startParts(
   onStop: (step: () => Promise<void>) => void,
 ): Promise<Omit<Daemon, 'stop'>> {
   const has = (role: Config['roles'][number]): boolean => config.roles.includes(role);
-  const onError = (error: Error): void => events.emit('engine.error', { engine: 'database', message: error.message });
-  const runtime = await openRuntime(config, { borrow: false, logger: logger.child({ part: 'engine' }), onError });
+  const onError = (error: Error): void =>
+    events.emit('engine.error', { engine: 'database', message: error.message });
+  // Listens from the beginning, so that nothing that happens while the parts start goes uncounted.
+  const metrics = createMetrics({ events, readFacts: () => readFacts() });
+  const runtime = await openRuntime(config, {
+    borrow: false,
+    logger: logger.child({ part: 'engine' }),
+    onError,
+  });
   onStop(() => runtime.close());
   const adminClient = await ensureAdminClient(runtime);
 
@@ -100,7 +109,6 @@ async function startParts(
     data: runtime.dataDirectory,
     staleIntervals: config.poller.staleIntervals,
   });
-  const metrics = createMetrics({ events, readFacts });
   const stopWatching = watchHealth(readFacts, events);
   onStop(async () => stopWatching());
   if (has('worker')) {

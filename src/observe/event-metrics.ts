@@ -80,8 +80,15 @@ function mailboxHandlers(registry: Registry): Handlers {
     'mailbox.failed': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.blocked': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.paused': ({ mailbox }) => pauses.inc({ mailbox }),
-    'lease.acquired': () => taken.inc(),
-    'lease.lost': () => lost.inc(),
+    'lease.acquired': ({ mailbox }) => {
+      taken.inc();
+      comparisons.forget(mailbox);
+    },
+    'lease.lost': ({ mailbox }) => {
+      lost.inc();
+      // The new owner compares from now on; what this process found must not stay for ever.
+      for (const each of [unaccounted, compared, comparedAt]) each.remove({ mailbox });
+    },
     'folder.resync': ({ mailbox }) => resyncs.inc({ mailbox }),
     'folder.resynced': ({ mailbox, matched, added, gone }) => {
       for (const [result, count] of Object.entries({ matched, added, gone })) {
@@ -89,7 +96,7 @@ function mailboxHandlers(registry: Registry): Handlers {
       }
     },
     'audit.finished': ({ mailbox, folder, listed, unaccounted: missing }) => {
-      const total = comparisons(mailbox, folder ?? null, { listed, missing });
+      const total = comparisons.add(mailbox, folder ?? null, { listed, missing });
       unaccounted.set({ mailbox }, total.missing);
       compared.set({ mailbox }, total.listed);
       comparedAt.setToCurrentTime({ mailbox });
@@ -102,28 +109,30 @@ interface Comparison {
   missing: number;
 }
 
-/**
- * Sums comparisons by mailbox. Folders are compared one after the other, and a good one must not hide a bad one.
- * A comparison of the whole mailbox (`folder` null) replaces what was known of its folders.
- */
-export function createComparisons(): (
-  mailbox: number,
-  folder: string | null,
-  comparison: Comparison,
-) => Comparison {
+interface Comparisons {
+  /** Adds a comparison and returns the sum of the mailbox. Without a folder it stands for the whole mailbox. */
+  add(mailbox: number, folder: string | null, comparison: Comparison): Comparison;
+  forget(mailbox: number): void;
+}
+
+/** Sums comparisons by mailbox: folders are compared one after the other, and a good one must not hide a bad one. */
+export function createComparisons(): Comparisons {
   const known = new Map<number, Map<string | null, Comparison>>();
-  return (mailbox, folder, comparison) => {
-    const folders = known.get(mailbox) ?? new Map<string | null, Comparison>();
-    if (folder === null) folders.clear();
-    else folders.delete(null);
-    folders.set(folder, comparison);
-    known.set(mailbox, folders);
-    const total = { listed: 0, missing: 0 };
-    for (const { listed, missing } of folders.values()) {
-      total.listed += listed;
-      total.missing += missing;
-    }
-    return total;
+  return {
+    add(mailbox, folder, comparison) {
+      const folders = known.get(mailbox) ?? new Map<string | null, Comparison>();
+      if (folder === null) folders.clear();
+      else folders.delete(null);
+      folders.set(folder, comparison);
+      known.set(mailbox, folders);
+      const total = { listed: 0, missing: 0 };
+      for (const { listed, missing } of folders.values()) {
+        total.listed += listed;
+        total.missing += missing;
+      }
+      return total;
+    },
+    forget: (mailbox) => void known.delete(mailbox),
   };
 }
 

@@ -157,6 +157,14 @@ function hintFor(code: string): string {
   return Object.hasOwn(ERROR_KINDS, code) ? ERROR_KINDS[code as ErrorCode].hint : '';
 }
 
+/** Health as it is answered: with thousands of mailboxes it stays small, and those that matter are in it. */
+export function healthAnswer(health: Health): Health {
+  const mailboxes = health.mailboxes
+    .toSorted((a, b) => Number(a.healthy) - Number(b.healthy) || a.id - b.id)
+    .slice(0, LIMITS.healthMailboxes);
+  return { ...health, mailboxes };
+}
+
 /** Is this process alive? `lagMs`: how late its event loop was at worst since the last question. */
 export function judgeLiveness(lagMs: number): { live: boolean; reason: string } {
   return lagMs < LIMITS.eventLoopLagMs

@@ -3,6 +3,7 @@ import { LIMITS } from '../../src/limits.ts';
 import {
   duration,
   type HealthFacts,
+  healthAnswer,
   judgeHealth,
   judgeLiveness,
   judgeMailbox,
@@ -269,6 +270,19 @@ describe('health of the process', () => {
     expect(health).toMatchObject({ ready, status });
     expect(health.reasons.map((reason) => reason.check)).toEqual(checks);
     if (text !== undefined) expect(health.reasons[0]?.text).toMatch(text);
+  });
+
+  it('answers with the sick mailboxes first, and never with all of thousands', () => {
+    const mailboxes = Array.from({ length: LIMITS.healthMailboxes + 500 }, (_, index) => ({
+      ...wellMailbox,
+      id: index + 1,
+      lastListedAt: index === 1_400 ? ago(9_000) : ago(1),
+    }));
+    const health = judgeHealth({ ...wellFacts, mailboxes }, NOW);
+    const answer = healthAnswer(health);
+    expect(answer).toMatchObject({ status: 'degraded', reasons: health.reasons });
+    expect(answer.mailboxes).toHaveLength(LIMITS.healthMailboxes);
+    expect(answer.mailboxes.slice(0, 2).map(({ id }) => id)).toEqual([1_401, 1]);
   });
 
   it('is alive as long as its event loop runs', () => {

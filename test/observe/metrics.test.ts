@@ -140,15 +140,31 @@ describe('metrics from events', () => {
   });
 });
 
+describe('a mailbox that went to another process', () => {
+  it('leaves no comparison behind', async () => {
+    const { events, metrics } = start();
+    for (const mailbox of [1, 2]) {
+      events.emit('audit.finished', { mailbox, folder: 'A', listed: 10, accounted: 7, unaccounted: 3 });
+    }
+    events.emit('lease.lost', { mailbox: 1, fence: 4 });
+    expect(await lines(metrics, 'unaccounted_messages')).toEqual([
+      'penstock_unaccounted_messages{mailbox="2"} 3',
+    ]);
+    expect(await lines(metrics, 'lease_losses_total')).toEqual(['penstock_lease_losses_total 1']);
+  });
+});
+
 describe('sums of comparisons', () => {
   it('replaces the comparison of a folder, and all of them by one of the whole mailbox', () => {
-    const sum = createComparisons();
-    expect(sum(1, 'A', { listed: 5, missing: 2 })).toEqual({ listed: 5, missing: 2 });
-    expect(sum(1, 'A', { listed: 6, missing: 0 })).toEqual({ listed: 6, missing: 0 });
-    expect(sum(2, 'A', { listed: 1, missing: 1 })).toEqual({ listed: 1, missing: 1 });
-    expect(sum(1, 'B', { listed: 4, missing: 1 })).toEqual({ listed: 10, missing: 1 });
-    expect(sum(1, null, { listed: 12, missing: 0 })).toEqual({ listed: 12, missing: 0 });
-    expect(sum(1, 'A', { listed: 6, missing: 0 })).toEqual({ listed: 6, missing: 0 });
+    const { add, forget } = createComparisons();
+    expect(add(1, 'A', { listed: 5, missing: 2 })).toEqual({ listed: 5, missing: 2 });
+    expect(add(1, 'A', { listed: 6, missing: 0 })).toEqual({ listed: 6, missing: 0 });
+    expect(add(2, 'A', { listed: 1, missing: 1 })).toEqual({ listed: 1, missing: 1 });
+    expect(add(1, 'B', { listed: 4, missing: 1 })).toEqual({ listed: 10, missing: 1 });
+    expect(add(1, null, { listed: 12, missing: 0 })).toEqual({ listed: 12, missing: 0 });
+    expect(add(1, 'A', { listed: 6, missing: 0 })).toEqual({ listed: 6, missing: 0 });
+    forget(1);
+    expect(add(1, 'B', { listed: 4, missing: 0 })).toEqual({ listed: 4, missing: 0 });
   });
 });
 
