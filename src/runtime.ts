@@ -3,12 +3,16 @@
  * line borrows those of a running daemon, or starts them for its own time.
  */
 import { mkdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Config } from './config/settings.ts';
 import type { QueueTarget } from './queue/queue.ts';
 import { RawStore } from './raw/raw-store.ts';
 import { type Connection, type Database, openDatabase, waitForDatabase } from './store/database.ts';
-import { connectionOfRunning, type EngineLogger, startEmbeddedPostgres } from './store/engine/embedded-postgres.ts';
+import {
+  connectionOfRunning,
+  type EngineLogger,
+  startEmbeddedPostgres,
+} from './store/engine/embedded-postgres.ts';
 import { type Keyring, loadKeyring } from './store/keyring.ts';
 import { migrate } from './store/migrate.ts';
 import { countSecrets } from './store/secrets.ts';
@@ -42,9 +46,14 @@ const DATABASE_START_MS = 60_000;
 /** Opens the engines. Fails with `data_directory_in_use`, `engine_failed`, `database_unavailable`, `key_missing`. */
 export async function openRuntime(config: Config, options: RuntimeOptions): Promise<Runtime> {
   const dataDirectory = resolve(config.data);
+  // Only the last folder is private: as root the database runs as another user, who must pass through the others.
+  await mkdir(dirname(dataDirectory), { recursive: true });
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
   const engine = await findEngine(config, dataDirectory, options);
-  const connection = openDatabase(engine.target, { connections: config.database.connections, onError: options.onError });
+  const connection = openDatabase(engine.target, {
+    connections: config.database.connections,
+    onError: options.onError,
+  });
   try {
     await waitForDatabase(connection.pool, DATABASE_START_MS);
     await migrate(connection.pool);
@@ -87,7 +96,8 @@ interface Engine {
 
 async function findEngine(config: Config, dataDirectory: string, options: RuntimeOptions): Promise<Engine> {
   const none = async (): Promise<void> => undefined;
-  if (config.database.url !== null) return { target: config.database.url, embedded: false, borrowed: false, stop: none };
+  if (config.database.url !== null)
+    return { target: config.database.url, embedded: false, borrowed: false, stop: none };
   const running = options.borrow ? await connectionOfRunning(dataDirectory) : null;
   if (running !== null) return { target: running, embedded: true, borrowed: true, stop: none };
   const engine = await startEmbeddedPostgres({ dataDir: dataDirectory, logger: options.logger });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -124,6 +125,17 @@ describe('bin/penstock.mjs', () => {
     const program = launch(clone, []);
     await program.ended;
     expect(program.stdout.trim()).toBe(dirname(process.execPath));
+  });
+});
+
+describe('bin/copy-assets.mjs', () => {
+  it('brings to dist/ what the compiler leaves behind', async () => {
+    const clone = await makeClone();
+    await write(join(clone, 'src/store/migrations/0001_first.sql'), 'select 1;');
+    const program = startProgram(process.execPath, [join(clone, 'bin/copy-assets.mjs')]);
+    expect(await program.ended).toEqual({ code: 0, signal: null });
+    expect(await readFile(join(clone, 'dist/store/migrations/0001_first.sql'), 'utf8')).toBe('select 1;');
+    expect(existsSync(join(clone, 'dist/cli.ts'))).toBe(false);
   });
 });
 

@@ -19,6 +19,7 @@ import { describe, expect, it } from 'vitest';
 import type { PenstockError } from '../../src/errors.ts';
 import { findPackage } from '../../src/store/engine/binaries.ts';
 import {
+  connectionOfRunning,
   type EmbeddedPostgres,
   type EmbeddedPostgresOptions,
   startEmbeddedPostgres,
@@ -207,6 +208,23 @@ describe('embedded database', () => {
     const error = await failure(startEmbeddedPostgres({ dataDir }));
     expect(error.code).toBe('data_directory_in_use');
     expect(error.fields.pid).toBe(String(holder.pid));
+  });
+
+  it('can be reached by another process while the first runs, and only then', async () => {
+    const dataDir = await tempFolder();
+    expect(await connectionOfRunning(join(dataDir, 'missing'))).toBeNull();
+    expect(await connectionOfRunning(dataDir)).toBeNull();
+    expect(await readdir(dataDir)).toEqual([]);
+    const { holder, pid } = await startHolder(dataDir);
+    const connection = await connectionOfRunning(dataDir);
+    const client = new pg.Client(connection ?? {});
+    await client.connect();
+    expect((await client.query('select current_database() as name')).rows).toEqual([{ name: 'penstock' }]);
+    await client.end();
+    await holder.kill();
+    // The server is still there, but nobody's.
+    expect(await isAlive(pid)).toBe(true);
+    expect(await connectionOfRunning(dataDir)).toBeNull();
   });
 
   it('has one winner when two start at once on a new directory', async () => {

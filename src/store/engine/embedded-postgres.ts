@@ -2,6 +2,7 @@
  * The embedded database: a real PostgreSQL server of our own, on a private socket, kept in the data directory.
  * It outlives a process that is killed and is adopted by the next one.
  */
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,9 +10,15 @@ import { asPenstockError, type PenstockError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { findPackage, type NativePackage, prepareBinaries } from './binaries.ts';
 import { checkDatabase, makeDatabase, writeAccessFiles } from './init.ts';
-import { type DirectoryLock, lockDirectory } from './lock.ts';
-import { findPlace, type Place } from './place.ts';
-import { findPostmaster, isAlive, type Postmaster, removeSocketFolder } from './postmaster-file.ts';
+import { type DirectoryLock, holderOf, lockDirectory } from './lock.ts';
+import { findPlace, type Place, pgdataOf } from './place.ts';
+import {
+  findPostmaster,
+  isAlive,
+  type Postmaster,
+  readPostmaster,
+  removeSocketFolder,
+} from './postmaster-file.ts';
 import { type EngineLogger, Server, stopProcess } from './server.ts';
 import { serverMark } from './settings.ts';
 import {
@@ -127,17 +134,25 @@ async function startLocked(options: EmbeddedPostgresOptions, lock: DirectoryLock
   };
 }
 
-/** How to reach the database of a Penstock that runs on this data directory; null when none does. */
+/**
+ * How to reach the database of a Penstock that runs on this data directory; null when none does. One that is just
+ * starting is given some time to have its database up.
+ */
 export async function connectionOfRunning(dataDir: string): Promise<ServerConnection | null> {
-  try {
-    (await lockDirectory(dataDir, 0)).release();
-    return null;
-  } catch (error) {
-    if (asPenstockError(error).code !== 'data_directory_in_use') throw error;
+  const deadline = performance.now() + BORROW_WAIT_MS;
+  while (existsSync(dataDir) && (await holderOf(dataDir))) {
+    const postmaster = await readPostmaster(await pgdataOf(dataDir));
+    if (postmaster?.socketFolder) {
+      const answer = await askServer(postmaster.socketFolder);
+      if (answer.state === 'ready') return connectionTo(postmaster.socketFolder);
+    }
+    if (performance.now() > deadline) return null;
+    await sleep(100);
   }
-  const postmaster = await findPostmaster((await findPlace(dataDir)).pgdata);
-  return postmaster ? connectionTo(postmaster.socketFolder) : null;
+  return null;
 }
+
+const BORROW_WAIT_MS = 10_000;
 
 /**
  * Stops a server that a killed process left on this data directory; true when there was one.

@@ -25,7 +25,7 @@ export async function lockDirectory(directory: string, waitMs = 2_000): Promise<
     const lock = await tryListen(name);
     if (lock) return lock;
     if (performance.now() > deadline) {
-      const pid = await askHolder(name);
+      const pid = (await askHolder(name))?.pid;
       const who = pid ? `process ${pid}` : 'another process';
       throw fail('data_directory_in_use', `The data directory ${directory} is used by ${who}.`, {
         directory,
@@ -36,12 +36,21 @@ export async function lockDirectory(directory: string, waitMs = 2_000): Promise<
   }
 }
 
-/**
- * The name has a secret part, kept in the directory, so that other users of the machine cannot occupy it; and
- * the directory's identity, so that a copy of the directory is another lock.
- */
+export interface Holder {
+  /** Its process id, in digits. */
+  pid?: string;
+}
+
+/** Who holds the lock of a directory. Changes nothing, and never stands in the way of a process that wants it. */
+export async function holderOf(directory: string): Promise<Holder | undefined> {
+  const file = join(directory, SECRET_FILE);
+  return existsSync(file) ? askHolder(await nameFrom(directory, file)) : undefined;
+}
+
+const SECRET_FILE = 'lock-name';
+
 async function lockName(directory: string): Promise<string> {
-  const file = join(directory, 'lock-name');
+  const file = join(directory, SECRET_FILE);
   if (!existsSync(file)) {
     // Written aside and linked, so that nobody reads half of it and two starts agree on one.
     const draft = `${file}.${randomUUID()}`;
@@ -51,6 +60,14 @@ async function lockName(directory: string): Promise<string> {
     });
     await rm(draft);
   }
+  return nameFrom(directory, file);
+}
+
+/**
+ * The name has a secret part, kept in the directory, so that other users of the machine cannot occupy it; and
+ * the directory's identity, so that a copy of the directory is another lock.
+ */
+async function nameFrom(directory: string, file: string): Promise<string> {
   const { dev, ino } = await stat(directory);
   const secret = await readFile(file, 'utf8');
   const digest = createHash('sha256').update(`${dev}:${ino}:${secret}`).digest('hex');
@@ -74,16 +91,23 @@ function tryListen(name: string): Promise<DirectoryLock | undefined> {
   });
 }
 
-function askHolder(name: string): Promise<string | undefined> {
+/** Undefined when nobody holds the lock. A holder that is too busy to answer has no `pid`. */
+function askHolder(name: string): Promise<Holder | undefined> {
   return new Promise((resolve) => {
     let answer = '';
-    const socket = connect(name);
+    let isHeld = false;
+    const socket = connect(name, () => {
+      isHeld = true;
+    });
     socket.setTimeout(500, () => socket.destroy());
     socket.setEncoding('latin1');
     socket.on('data', (text: string) => {
       answer = (answer + text).slice(0, 20);
     });
     socket.on('error', () => {});
-    socket.on('close', () => resolve(/^\d+$/.test(answer) ? answer : undefined));
+    socket.on('close', () => {
+      if (!isHeld) resolve(undefined);
+      else resolve(/^\d+$/.test(answer) ? { pid: answer } : {});
+    });
   });
 }

@@ -31,10 +31,8 @@ const OUTSIDE = '/var/lib/penstock';
  */
 export async function findPlace(dataDir: string): Promise<Place> {
   const home = await realpath(dataDir);
-  const pointer = join(home, 'engine-location');
-  const before = (await readIfThere(pointer))?.trim();
-  const inside = join(home, 'engine');
-  const folder = before ?? inside;
+  const before = await locationNoted(home);
+  const folder = before ?? join(home, 'engine');
   const owner = await ownerOf(join(folder, 'pgdata'));
   const user = await chooseUser(owner);
 
@@ -58,8 +56,20 @@ export async function findPlace(dataDir: string): Promise<Place> {
     });
   }
   const place = await makePlace(outside, user, true);
-  await writeFile(pointer, `${outside}\n`);
+  await writeFile(join(home, POINTER), `${outside}\n`);
   return place;
+}
+
+/** Where an engine of this data directory has its database, if there is one. Changes nothing. */
+export async function pgdataOf(dataDir: string): Promise<string> {
+  const home = await realpath(dataDir);
+  return join((await locationNoted(home)) ?? join(home, 'engine'), 'pgdata');
+}
+
+const POINTER = 'engine-location';
+
+async function locationNoted(home: string): Promise<string | undefined> {
+  return (await readIfThere(join(home, POINTER)))?.trim();
 }
 
 async function makePlace(folder: string, user: SystemUser, outside: boolean): Promise<Place> {

@@ -20,7 +20,7 @@ export interface Postmaster {
  * takes both for a live server. So it is replaced by an id that cannot be.
  */
 export async function findPostmaster(pgdata: string): Promise<(Postmaster & { alive: boolean }) | undefined> {
-  const file = join(pgdata, 'postmaster.pid');
+  const file = join(pgdata, FILE);
   const text = await readFile(file, 'utf8').catch(() => undefined);
   const found = text === undefined ? undefined : parsePostmasterFile(text);
   // An empty file is what a crash at the very moment of its creation leaves.
@@ -30,6 +30,14 @@ export async function findPostmaster(pgdata: string): Promise<(Postmaster & { al
   if (!alive) await replaceProcessId(file, text);
   return { ...found, alive };
 }
+
+/** What the file says, true or not. For those who do not hold the lock: it changes nothing. */
+export async function readPostmaster(pgdata: string): Promise<Postmaster | undefined> {
+  const text = await readFile(join(pgdata, FILE), 'utf8').catch(() => '');
+  return parsePostmasterFile(text);
+}
+
+const FILE = 'postmaster.pid';
 
 /** Above the highest process id of 64-bit Linux (2^22). */
 const NO_PROCESS = 2 ** 22 + 1;
