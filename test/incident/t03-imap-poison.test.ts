@@ -10,6 +10,8 @@ const POISONS: Action[] = [
   { do: 'no', text: 'Message corrupt' },
   { do: 'garble' },
   { do: 'nil' },
+  // The empty string is no message: taken for one, it would be stored and the real one deleted.
+  { do: 'shorten', bytes: 0 },
   { do: 'omit' },
   { do: 'pretend' },
 ];

@@ -49,13 +49,16 @@ describe('T10 limits of size', () => {
   it('T10.3 a literal without end is cut at the limit, and the message that did it is named', async () => {
     const lab = await startLab();
     lab.fill(3);
-    lab.server.faults.add({ at: 'fetch', uids: [2], action: { do: 'endless', announce: 3 * 1024 * MB } });
+    lab.server.faults.add({ at: 'fetch', uids: [2], action: { do: 'endless', announce: 100 * MB } });
     const session = await lab.session();
     const got: string[] = [];
     const fetching = (async () => {
       for await (const { key } of session.fetch(['1', '2', '3'], 1000)) got.push(key);
     })();
-    await expect(fetching).rejects.toMatchObject({ code: 'server_protocol', fields: { suspectKey: '2' } });
+    await expect(fetching).rejects.toMatchObject({
+      code: 'server_protocol',
+      fields: { suspectKey: '2', detail: 'LiteralTooLarge' },
+    });
     expect(got).toEqual(['1']);
     // The connection is gone at once: the server does not go on sending into it.
     await expect.poll(() => lab.server.connections).toBe(0);
@@ -70,6 +73,16 @@ describe('T10 limits of size', () => {
     expect(await collect(session.fetch(['1'], 1000))).toEqual([{ key: '1', tooLarge: true }]);
     expect((await session.stream('1', 10_000).then(buffer)).equals(message)).toBe(true);
     await expect(session.stream('1', 3000).then(buffer)).rejects.toMatchObject({ code: 'message_oversized' });
+  });
+
+  it('T10.3 a server that ignores parts and claims too much cannot pass the message off as its own rest', async () => {
+    const lab = await startLab();
+    const message = simpleMessage('twice');
+    lab.server.deliver('ann', 'INBOX', { size: 5000, bytes: () => message });
+    lab.server.faults.add({ at: 'fetch', action: { do: 'ignore-partial' } });
+    const session = await lab.session({ chunkBytes: 1000 });
+    await expect(session.stream('1', 10_000).then(buffer)).rejects.toMatchObject({ code: 'fetch_failed' });
+    expect(await collect(session.fetch(['1'], 1000))).toEqual([{ key: '1', bytes: message }]);
   });
 
   it('T10.3 a server that stops short of what it claimed is asked for the rest', async () => {

@@ -23,6 +23,9 @@ describe('wait', () => {
     // Any command makes the server tell; here a disposition that has nothing to do with it.
     await session.dispose(['9'], 'seen', null);
     expect(await session.wait(MINUTE, never())).toBe('changed');
+    // A listing has seen it; from then on it is no news.
+    expect(await listedKeys(session)).toEqual(['1']);
+    expect(await session.wait(50, never())).toBe('timeout');
   });
 
   it('does not take our own deletions for news', async () => {
@@ -79,9 +82,14 @@ describe('wait', () => {
     const session = await lab.session({ noopMs: 20 });
     await listedKeys(session);
     lab.server.faults.add({ at: 'idle', action: { do: 'no', text: 'Not now' } });
-    const waiting = session.wait(MINUTE, never());
-    lab.server.deliver('ann', 'INBOX', simpleMessage('news'));
-    expect(await waiting).toBe('changed');
+    for (let round = 1; round <= 3; round += 1) {
+      const waiting = session.wait(MINUTE, never());
+      await expect.poll(() => lab.server.countCommands('NOOP')).toBeGreaterThan(round * 2);
+      lab.server.deliver('ann', 'INBOX', simpleMessage('news'));
+      expect(await waiting).toBe('changed');
+      expect(await listedKeys(session)).toHaveLength(round);
+    }
+    expect(lab.server.countCommands('IDLE')).toBe(1);
   });
 
   it('asks with NOOP when the server ends IDLE by itself', async () => {

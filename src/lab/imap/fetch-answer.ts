@@ -46,7 +46,9 @@ async function answerBody(
   fault: Action | null,
 ): Promise<void> {
   const { output } = connection;
-  output.add(`BODY[${item.section}]${item.partial ? `<${item.partial.start}>` : ''} `);
+  // A server that ignores partial fetches does not repeat the offset either.
+  const origin = item.partial && fault?.do !== 'ignore-partial' ? `<${item.partial.start}>` : '';
+  output.add(`BODY[${item.section}]${origin} `);
   if (fault?.do === 'nil') return output.add('NIL');
   if (fault?.do === 'endless') return endless(connection, fault.announce);
   let section = sectionBytes(message, item);
