@@ -1,13 +1,13 @@
 /** Binds the API to the other parts and serves it. */
 import type { AddressInfo } from 'node:net';
-import { buildApi } from './api/build.ts';
+import { buildApi } from './api/server.ts';
 import type { ApiServices, OperationalAnswer } from './api/services.ts';
 import { LIMITS } from './limits.ts';
 import { sourceFor } from './mailbox-source.ts';
 import type { ParsedMessage } from './message/message.ts';
 import type { Events } from './observe/events.ts';
 import type { Facts } from './observe/facts.ts';
-import { judgeHealth } from './observe/health.ts';
+import { healthAnswer, judgeHealth } from './observe/health.ts';
 import { createLiveness } from './observe/liveness.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { ThreadTask } from './process/thread.ts';
@@ -50,12 +50,14 @@ function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices
   const liveness = createLiveness();
   const inThread = <T>(task: ThreadTask, bytes: number): Promise<T> =>
     work.pool.run<T>(task, {
-      timeoutMs: runtime.config.worker.parseTimeoutMs + (bytes / 1_048_576) * LIMITS.parseTimeoutPerMegabyteMs,
+      timeoutMs:
+        runtime.config.worker.parseTimeoutMs + (bytes / 1_048_576) * LIMITS.parseTimeoutPerMegabyteMs,
     });
   return {
     raw: runtime.raw,
     async enqueue(emails) {
-      for (const { id, mailboxId } of emails) await work.enqueue(work.policies.kindOf(mailboxId), mailboxId, [{ id }]);
+      for (const { id, mailboxId } of emails)
+        await work.enqueue(work.policies.kindOf(mailboxId), mailboxId, [{ id }]);
     },
     parse: (bytes) => inThread<ParsedMessage>({ kind: 'parse', bytes }, bytes.length),
     explain: (rules, bytes, mailboxId) =>
@@ -68,7 +70,7 @@ function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices
     async ready(): Promise<OperationalAnswer> {
       const facts = await readFacts();
       const health = judgeHealth(facts, facts.now);
-      return { ok: health.ready, body: health };
+      return { ok: health.ready, body: healthAnswer(health) };
     },
     async metrics() {
       return { contentType: metrics.contentType, body: await metrics.render() };

@@ -2,11 +2,13 @@
  * The processing side, put together: queue, sweeper, rules, analysis threads, processor. The daemon runs it; a
  * command that must see its mail processed runs it for the moment.
  */
-import type { AnalysisAnswer, AnalysisTask } from './process/analysis.ts';
+
 import { crashPoint } from './lab/crash-point.ts';
 import { LIMITS } from './limits.ts';
-import { type AnalysisPool, createPool, type WorkerPool } from './message/pool.ts';
+import { createPool, type WorkerPool } from './message/pool.ts';
 import type { Events } from './observe/events.ts';
+import type { AnalysisAnswer, AnalysisTask } from './process/analysis.ts';
+import type { AnalysisPool } from './process/analysis-runner.ts';
 import { PolicyCache } from './process/policy-cache.ts';
 import { Processor } from './process/processor.ts';
 import { RuleCache } from './process/rule-cache.ts';
@@ -51,7 +53,8 @@ export class Work {
   /** Opens queue and threads. With `process`, takes jobs; else only enqueues. */
   static async start(runtime: Runtime, events: Events, options: { process: boolean }): Promise<Work> {
     const { config, db } = runtime;
-    const onError = (error: Error): void => events.emit('engine.error', { engine: 'queue', message: error.message });
+    const onError = (error: Error): void =>
+      events.emit('engine.error', { engine: 'queue', message: error.message });
     const queue = await openQueue(runtime.queueTarget, onError);
     const pool = createPool({ filename: threadFile(), threads: config.worker.threads });
     const rules = new RuleCache(db, events);
@@ -67,7 +70,10 @@ export class Work {
           events,
           rules,
           pool: analysis,
-          timeouts: { messageMs: config.worker.parseTimeoutMs, perMegabyteMs: LIMITS.parseTimeoutPerMegabyteMs },
+          timeouts: {
+            messageMs: config.worker.parseTimeoutMs,
+            perMegabyteMs: LIMITS.parseTimeoutPerMegabyteMs,
+          },
           instanceId: runtime.instanceId,
           policyOf: (mailboxId) => policies.of(mailboxId),
         })

@@ -28,14 +28,20 @@ export function auditCommand(): Command {
       '\nExit code: 0 all accounted for, 1 something is not, 3 a server could not be listed.\n\nExample:\n  penstock audit --mailbox 1 --json',
     )
     .action(async (options: { mailbox?: number; settle: number; json?: boolean }) => {
-      const answer = await withRuntime((runtime) => auditAll(runtime, options.mailbox, options.settle * 1000));
+      const answer = await withRuntime((runtime) =>
+        auditAll(runtime, options.mailbox, options.settle * 1000),
+      );
       print(options.json, answer, () => asText(answer));
       if (answer.unaccounted.length > 0) process.exitCode = EXIT.negative;
       else if (answer.failed.length > 0) process.exitCode = EXIT.temporary;
     });
 }
 
-export async function auditAll(runtime: Runtime, only: number | undefined, settleMs: number): Promise<Answer> {
+export async function auditAll(
+  runtime: Runtime,
+  only: number | undefined,
+  settleMs: number,
+): Promise<Answer> {
   const answer: Answer = { listed: 0, accounted: 0, unaccounted: [], mailboxes: [], failed: [] };
   for (const mailbox of await listMailboxes(runtime.db)) {
     if (only !== undefined ? mailbox.id !== only : !mailbox.enabled) continue;
@@ -58,8 +64,12 @@ function asText(answer: Answer): string {
   const lines = answer.mailboxes.map(
     (row) => `Mailbox ${row.mailbox}: ${row.listed} on the server, ${row.accounted} accounted for`,
   );
-  for (const row of answer.unaccounted) lines.push(`  unaccounted: mailbox ${row.mailbox} ${row.folder} ${row.key}`);
-  for (const row of answer.failed) lines.push(`Mailbox ${row.mailbox} could not be listed: ${row.message} (${row.code})`);
-  lines.push(`${answer.listed} listed, ${answer.accounted} accounted for, ${answer.unaccounted.length} unaccounted`);
+  for (const row of answer.unaccounted)
+    lines.push(`  unaccounted: mailbox ${row.mailbox} ${row.folder} ${row.key}`);
+  for (const row of answer.failed)
+    lines.push(`Mailbox ${row.mailbox} could not be listed: ${row.message} (${row.code})`);
+  lines.push(
+    `${answer.listed} listed, ${answer.accounted} accounted for, ${answer.unaccounted.length} unaccounted`,
+  );
   return lines.join('\n');
 }

@@ -21,14 +21,21 @@ export function clientCommand(): Command {
         db.transaction().execute(async (tx) => {
           const client = await createClient(tx, options.name, scopes);
           const change = { name: options.name, scopes };
-          await writeAudit(tx, { actor: 'cli', action: 'create', entity: 'client', entityId: client.clientId, change });
+          await writeAudit(tx, {
+            actor: 'cli',
+            action: 'create',
+            entity: 'client',
+            entityId: client.clientId,
+            change,
+          });
           return client;
         }),
       );
       print(
         options.json,
         { client_id: made.clientId, client_secret: made.clientSecret, name: options.name, scopes },
-        () => `client_id:     ${made.clientId}\nclient_secret: ${made.clientSecret}\n\nThe secret is not shown again.`,
+        () =>
+          `client_id:     ${made.clientId}\nclient_secret: ${made.clientSecret}\n\nThe secret is not shown again.`,
       );
     });
   command
@@ -59,7 +66,8 @@ export function clientCommand(): Command {
     .action(async (clientId: string) => {
       await withRuntime(({ db }) =>
         db.transaction().execute(async (tx) => {
-          if (!(await disableClient(tx, clientId))) throw fail('not_found', `There is no client ${clientId}.`);
+          if (!(await disableClient(tx, clientId)))
+            throw fail('not_found', `There is no client ${clientId}.`);
           await writeAudit(tx, { actor: 'cli', action: 'disable', entity: 'client', entityId: clientId });
         }),
       );

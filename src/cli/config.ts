@@ -10,7 +10,10 @@ export function configCommand(): Command {
     .command('check')
     .description('Print every setting, its value and where it came from; secrets are masked')
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nExit code: 0 when all is valid, 2 when not.\n\nExample:\n  penstock config check')
+    .addHelpText(
+      'after',
+      '\nExit code: 0 when all is valid, 2 when not.\n\nExample:\n  penstock config check',
+    )
     .action(async (options: { json?: boolean }) => {
       const loaded = await loadConfig();
       print(options.json, explainConfigJson(loaded), () => explainConfig(loaded));

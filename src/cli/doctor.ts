@@ -36,7 +36,11 @@ export function doctorCommand(): Command {
       print(options.json, findings, () =>
         table(
           ['', 'part', 'found'],
-          findings.map((row) => [row.ok ? 'ok' : 'FAIL', row.part, row.advice === null ? row.found : `${row.found} -> ${row.advice}`]),
+          findings.map((row) => [
+            row.ok ? 'ok' : 'FAIL',
+            row.part,
+            row.advice === null ? row.found : `${row.found} -> ${row.advice}`,
+          ]),
         ),
       );
       if (findings.some((row) => !row.ok)) process.exitCode = EXIT.negative;
@@ -54,7 +58,9 @@ async function examine(withMailboxes: boolean): Promise<Finding[]> {
     return [...findings, bad('database', error)];
   }
   try {
-    findings.push(good('database', `${runtime.embedded ? 'embedded' : 'server'}, ${await databaseVersion(runtime)}`));
+    findings.push(
+      good('database', `${runtime.embedded ? 'embedded' : 'server'}, ${await databaseVersion(runtime)}`),
+    );
     findings.push(await tried('clock', () => clock(runtime)));
     findings.push(await tried('keys', () => keys(runtime)));
     findings.push(await tried('queue', () => queue(config)));
@@ -94,11 +100,19 @@ async function keys({ keyFile, keys: ring, db }: Runtime): Promise<Finding> {
   const { mode } = await stat(keyFile);
   const rows = await db.selectFrom('secret').selectAll().execute();
   for (const row of rows) {
-    ring.open({ keyId: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext }, `${row.owner}/${row.name}`);
+    ring.open(
+      { keyId: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext },
+      `${row.owner}/${row.name}`,
+    );
   }
   const found = `${rows.length} secrets decrypt with ${keyFile}`;
   if ((mode & 0o077) === 0) return good('keys', found);
-  return { part: 'keys', ok: false, found: `${keyFile} can be read by others`, advice: `chmod 600 ${keyFile}` };
+  return {
+    part: 'keys',
+    ok: false,
+    found: `${keyFile} can be read by others`,
+    advice: `chmod 600 ${keyFile}`,
+  };
 }
 
 async function queue(config: Config): Promise<Finding> {
@@ -127,7 +141,12 @@ async function mailboxes(runtime: Runtime): Promise<Finding[]> {
         const steps = await source.diagnose(AbortSignal.timeout(DIAGNOSIS_MS));
         const failed = steps.find((step) => !step.ok);
         if (failed === undefined) return good(part, `${mailbox.name}: all ${steps.length} steps pass`);
-        return { part, ok: false, found: `${mailbox.name}: ${failed.step}: ${failed.found}`, advice: failed.advice };
+        return {
+          part,
+          ok: false,
+          found: `${mailbox.name}: ${failed.step}: ${failed.found}`,
+          advice: failed.advice,
+        };
       }),
     );
   }

@@ -15,7 +15,8 @@ export const EXIT = {
 export function explainFailure(thrown: unknown): number {
   const error = asPenstockError(thrown);
   process.stderr.write(`penstock: ${error.message}\n`);
-  if (error.code === 'internal') process.stderr.write(`${error.cause instanceof Error ? (error.cause.stack ?? '') : ''}\n`);
+  if (error.code === 'internal')
+    process.stderr.write(`${error.cause instanceof Error ? (error.cause.stack ?? '') : ''}\n`);
   else process.stderr.write(`  ${error.hint} (${error.code})\n`);
   return error.temporary ? EXIT.temporary : EXIT.usage;
 }

@@ -9,7 +9,9 @@ export function explanationText({ verdicts, result }: Explanation): string {
     if (verdict.error !== null) lines.push(`        passed over: ${verdict.error}`);
     for (const condition of verdict.conditions) {
       const sign = condition.matched ? '+' : '-';
-      lines.push(`      ${sign} ${condition.condition}: wanted ${quote(condition.wanted)}, found ${quote(condition.actual)}`);
+      lines.push(
+        `      ${sign} ${condition.condition}: wanted ${quote(condition.wanted)}, found ${quote(condition.actual)}`,
+      );
     }
   }
   if (result.rule === null) lines.push('No rule matches.');

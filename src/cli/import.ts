@@ -5,10 +5,10 @@ import { readMailFiles } from '../intake/mail-files.ts';
 import { takePosted } from '../intake/post.ts';
 import { LIMITS } from '../limits.ts';
 import { Events } from '../observe/events.ts';
-import { Work } from '../work.ts';
 import type { Runtime } from '../runtime.ts';
-import { findMailbox, queuedMail } from '../store/mailboxes.ts';
 import { writeAudit } from '../store/audit-log.ts';
+import { findMailbox, queuedMail } from '../store/mailboxes.ts';
+import { Work } from '../work.ts';
 import { ProgressLine } from './progress.ts';
 import { print, withRuntime } from './with-runtime.ts';
 
@@ -36,7 +36,8 @@ export function importCommand(): Command {
         const lines = [
           `${result.files} messages read: ${result.stored} stored, ${result.known} known before, ${result.duplicates} duplicates`,
         ];
-        for (const { name, size } of result.oversized) lines.push(`  too large, not taken: ${name} (${size} bytes)`);
+        for (const { name, size } of result.oversized)
+          lines.push(`  too large, not taken: ${name} (${size} bytes)`);
         return lines.join('\n');
       });
       if (result.oversized.length > 0) process.exitCode = 1;
@@ -50,7 +51,8 @@ async function importAll(runtime: Runtime, paths: string[], mailboxId: number): 
   const result: Result = { files: 0, stored: 0, duplicates: 0, known: 0, oversized: [] };
   const line = new ProgressLine(process.stderr);
   // Without a daemon nobody would process what is taken, so this command does.
-  const work = runtime.borrowed || !runtime.embedded ? null : await Work.start(runtime, new Events(), { process: true });
+  const work =
+    runtime.borrowed || !runtime.embedded ? null : await Work.start(runtime, new Events(), { process: true });
   try {
     let batch: Parameters<typeof takePosted>[3] = [];
     let bytes = 0;
@@ -84,7 +86,13 @@ async function importAll(runtime: Runtime, paths: string[], mailboxId: number): 
       if (left === 0) break;
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
-    await writeAudit(db, { actor: 'cli', action: 'import', entity: 'mailbox', entityId: mailboxId, change: { stored: result.stored } });
+    await writeAudit(db, {
+      actor: 'cli',
+      action: 'import',
+      entity: 'mailbox',
+      entityId: mailboxId,
+      change: { stored: result.stored },
+    });
   } finally {
     line.end();
     await work?.stop();

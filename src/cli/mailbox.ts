@@ -1,12 +1,15 @@
 /** `penstock mailbox`: add, list, test, pause, resume, poll, remove. */
 import { Command, Option } from 'commander';
 import { fail } from '../errors.ts';
-import { diagnosisText } from './diagnosis.ts';
 import { secretOwner, sourceFor, sourceOf } from '../mailbox-source.ts';
 import type { DiagnosisStep } from '../source/source.ts';
 import { writeAudit } from '../store/audit-log.ts';
 import type { Tx } from '../store/database.ts';
-import { checkMailboxSettings, defaultMailboxSettings, type MailboxSettings } from '../store/mailbox-settings.ts';
+import {
+  checkMailboxSettings,
+  defaultMailboxSettings,
+  type MailboxSettings,
+} from '../store/mailbox-settings.ts';
 import {
   createMailbox,
   deleteMailbox,
@@ -19,6 +22,7 @@ import {
 } from '../store/mailboxes.ts';
 import { notify } from '../store/notify.ts';
 import { writeSecret } from '../store/secrets.ts';
+import { diagnosisText } from './diagnosis.ts';
 import { EXIT } from './exit.ts';
 import { mailboxRow } from './mailbox-row.ts';
 import { readSecretFromStdin } from './stdin.ts';
@@ -60,12 +64,22 @@ export function mailboxCommand(): Command {
     .action(async (options: { json?: boolean }) => {
       const rows = await withRuntime(async ({ db }) => {
         const states = await mailboxStates(db);
-        return (await listMailboxes(db)).map((mailbox) => mailboxRow(mailbox, stateOf(states, mailbox.id), new Date()));
+        return (await listMailboxes(db)).map((mailbox) =>
+          mailboxRow(mailbox, stateOf(states, mailbox.id), new Date()),
+        );
       });
       print(options.json, rows, () =>
         table(
           ['id', 'name', 'server', 'state', 'last listed', 'progress', 'error'],
-          rows.map((row) => [row.id, row.name, row.server, row.state, row.lastListed ?? 'never', row.progressText, row.error ?? '']),
+          rows.map((row) => [
+            row.id,
+            row.name,
+            row.server,
+            row.state,
+            row.lastListed ?? 'never',
+            row.progressText,
+            row.error ?? '',
+          ]),
         ),
       );
     });
@@ -74,7 +88,10 @@ export function mailboxCommand(): Command {
     .description('Try the connection step by step and say what to change')
     .argument('<id>', 'mailbox', Number)
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nExit code: 0 when every step passed, 1 when not.\n\nExample:\n  penstock mailbox test 1')
+    .addHelpText(
+      'after',
+      '\nExit code: 0 when every step passed, 1 when not.\n\nExample:\n  penstock mailbox test 1',
+    )
     .action(async (id: number, options: { json?: boolean }) => {
       const steps = await withRuntime(async ({ db, keys }) => {
         const source = await sourceOf(db, keys, await existing(db, id));
@@ -82,8 +99,12 @@ export function mailboxCommand(): Command {
       });
       printDiagnosis(steps, options.json);
     });
-  command.addCommand(changeCommand('pause', 'Stop polling a mailbox', (mailbox) => ({ ...mailbox, enabled: false })));
-  command.addCommand(changeCommand('resume', 'Poll a mailbox again', (mailbox) => ({ ...mailbox, enabled: true })));
+  command.addCommand(
+    changeCommand('pause', 'Stop polling a mailbox', (mailbox) => ({ ...mailbox, enabled: false })),
+  );
+  command.addCommand(
+    changeCommand('resume', 'Poll a mailbox again', (mailbox) => ({ ...mailbox, enabled: true })),
+  );
   command
     .command('poll')
     .description('Poll a mailbox now')
@@ -122,7 +143,9 @@ function addCommand(): Command {
     .requiredOption('--user <user>', 'login name')
     .option('--password-stdin', 'read the password from standard input')
     .option('--token-stdin', 'read an OAuth access token from standard input (XOAUTH2)')
-    .addOption(new Option('--tls <mode>', 'TLS').choices(['implicit', 'starttls', 'none']).default('implicit'))
+    .addOption(
+      new Option('--tls <mode>', 'TLS').choices(['implicit', 'starttls', 'none']).default('implicit'),
+    )
     .option('--tls-no-verify', 'accept any certificate')
     .option('--folder <folder...>', 'folders to read', ['INBOX'])
     .addOption(
@@ -144,8 +167,14 @@ function addCommand(): Command {
     .action(async (options: AddOptions) => {
       const settings = settingsOf(options);
       const secret = options.passwordStdin || options.tokenStdin ? await readSecretFromStdin() : null;
-      if (secret === null) throw fail('validation_failed', 'Give the password with --password-stdin or a token with --token-stdin.');
-      const secrets = options.tokenStdin ? { password: null, token: secret } : { password: secret, token: null };
+      if (secret === null)
+        throw fail(
+          'validation_failed',
+          'Give the password with --password-stdin or a token with --token-stdin.',
+        );
+      const secrets = options.tokenStdin
+        ? { password: null, token: secret }
+        : { password: secret, token: null };
       if (options.test) {
         const steps = await sourceFor('imap', settings, secrets).diagnose(AbortSignal.timeout(DIAGNOSIS_MS));
         if (steps.some((step) => !step.ok)) return printDiagnosis(steps, options.json);
@@ -153,13 +182,35 @@ function addCommand(): Command {
       const name = options.name ?? options.user;
       const mailbox = await withRuntime(({ db, keys }) =>
         db.transaction().execute(async (tx) => {
-          const made = await createMailbox(tx, { name, kind: 'imap', enabled: !options.paused, settings, halo: {} });
-          await writeSecret(tx, keys, secretOwner(made.id), options.tokenStdin ? 'token' : 'password', secret);
-          await writeAudit(tx, { actor: ACTOR, action: 'create', entity: 'mailbox', entityId: made.id, change: { name } });
+          const made = await createMailbox(tx, {
+            name,
+            kind: 'imap',
+            enabled: !options.paused,
+            settings,
+            halo: {},
+          });
+          await writeSecret(
+            tx,
+            keys,
+            secretOwner(made.id),
+            options.tokenStdin ? 'token' : 'password',
+            secret,
+          );
+          await writeAudit(tx, {
+            actor: ACTOR,
+            action: 'create',
+            entity: 'mailbox',
+            entityId: made.id,
+            change: { name },
+          });
           return made;
         }),
       );
-      print(options.json, { id: mailbox.id, name: mailbox.name }, () => `Mailbox ${mailbox.id} (${name}) is added.`);
+      print(
+        options.json,
+        { id: mailbox.id, name: mailbox.name },
+        () => `Mailbox ${mailbox.id} (${name}) is added.`,
+      );
     });
 }
 

@@ -19,14 +19,22 @@ export function rulesCommand(): Command {
     .command('test')
     .description('Explain one message: each rule, each condition, what was extracted and from where')
     .argument('<message.eml>')
-    .option('--rule <file|id>', 'a rule in a JSON file (as the API takes it) or the id of a stored one; default: all stored rules')
+    .option(
+      '--rule <file|id>',
+      'a rule in a JSON file (as the API takes it) or the id of a stored one; default: all stored rules',
+    )
     .option('--mailbox <id>', 'mailbox the message came to', Number, 0)
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nExit code: 0 when a rule matches, 1 when none does.\n\nExample:\n  penstock rules test --rule rule.json message.eml')
+    .addHelpText(
+      'after',
+      '\nExit code: 0 when a rule matches, 1 when none does.\n\nExample:\n  penstock rules test --rule rule.json message.eml',
+    )
     .action(async (file: string, options: { rule?: string; mailbox: number; json?: boolean }) => {
       const rules = await rulesOf(options.rule);
       const message = await parseMessage(await readFile(file));
-      const explanation: Explanation = explainRules(compileRules(rules, 0), buildView(message), { mailboxId: options.mailbox });
+      const explanation: Explanation = explainRules(compileRules(rules, 0), buildView(message), {
+        mailboxId: options.mailbox,
+      });
       print(options.json, explanation, () => explanationText(explanation));
       if (explanation.result.rule === null) process.exitCode = EXIT.negative;
     });

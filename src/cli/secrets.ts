@@ -12,7 +12,10 @@ export function secretsCommand(): Command {
     .description('Encrypt every secret with a new key, then forget the old keys')
     .option('--keep-old', 'leave the old keys in the file, for backups made with them')
     .option('--json', 'print JSON')
-    .addHelpText('after', '\nA daemon that runs reads the key file again by itself.\n\nExample:\n  penstock secrets rotate')
+    .addHelpText(
+      'after',
+      '\nA daemon that runs reads the key file again by itself.\n\nExample:\n  penstock secrets rotate',
+    )
     .action(async (options: { keepOld?: boolean; json?: boolean }) => {
       const result = await withRuntime(async ({ db, keyFile }) => {
         const keys = await addKey(keyFile);
@@ -21,7 +24,11 @@ export function secretsCommand(): Command {
         await writeAudit(db, { actor: 'cli', action: 'rotate', entity: 'secrets', entityId: keys.current });
         return { key: keys.current, secrets: changed };
       });
-      print(options.json, result, () => `${result.secrets} secrets are encrypted with the new key ${result.key}.`);
+      print(
+        options.json,
+        result,
+        () => `${result.secrets} secrets are encrypted with the new key ${result.key}.`,
+      );
     });
   return command;
 }

@@ -34,7 +34,12 @@ export interface Backoff {
  * The wait before the next connection. `livedMs` is how long the session was logged in (0 when it never was);
  * `random` is in [0, 1).
  */
-export function backOff(before: BackoffState, error: PenstockError, livedMs: number, random: number): Backoff {
+export function backOff(
+  before: BackoffState,
+  error: PenstockError,
+  livedMs: number,
+  random: number,
+): Backoff {
   const failures = livedMs >= STABLE_MS ? 1 : before.failures + 1;
   if (error.code === 'auth_failed') {
     const refusals = before.refusals + 1;
@@ -43,7 +48,8 @@ export function backOff(before: BackoffState, error: PenstockError, livedMs: num
     return { state: { failures, refusals }, waitMs, blocked };
   }
   const state = { failures, refusals: livedMs > 0 ? 0 : before.refusals };
-  if (!error.temporary) return { state, waitMs: jittered(MAX_MS, random), blocked: failures >= REFUSALS_BEFORE_BLOCK };
+  if (!error.temporary)
+    return { state, waitMs: jittered(MAX_MS, random), blocked: failures >= REFUSALS_BEFORE_BLOCK };
   const exponential = Math.min(BASE_MS * 2 ** Math.min(failures - 1, 16), MAX_MS);
   if (error.code === 'server_busy') {
     const asked = typeof error.fields.backoffMs === 'number' ? error.fields.backoffMs : 0;

@@ -9,7 +9,12 @@ export interface Comparison {
   missing: string[];
 }
 
-export async function compareFolder(db: Database, session: Session, folderId: number, epoch: string): Promise<Comparison> {
+export async function compareFolder(
+  db: Database,
+  session: Session,
+  folderId: number,
+  epoch: string,
+): Promise<Comparison> {
   let listed = 0;
   const missing: string[] = [];
   for await (const keys of session.keys()) {

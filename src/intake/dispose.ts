@@ -34,14 +34,22 @@ export async function disposeDue(
   );
   crashPoint('after-disposition');
   const results = due.map((row) => judge(row, answers.get(row.key) ?? new Error('no answer')));
-  await saveDispositions(context.db, mailbox.id, leaseToken, after, after === 'move' || after === 'delete', results);
+  await saveDispositions(
+    context.db,
+    mailbox.id,
+    leaseToken,
+    after,
+    after === 'move' || after === 'delete',
+    results,
+  );
   crashPoint('after-disposition-record');
   report(context, mailbox.id, after, results, answers);
   return due.length;
 }
 
 function judge(row: { id: number; attempts: number }, answer: 'done' | 'gone' | Error): DispositionResult {
-  if (answer === 'done' || answer === 'gone') return { id: row.id, result: answer, error: null, retryInSeconds: 0 };
+  if (answer === 'done' || answer === 'gone')
+    return { id: row.id, result: answer, error: null, retryInSeconds: 0 };
   const final = row.attempts + 1 >= LIMITS.dispositionAttempts;
   return {
     id: row.id,
@@ -64,5 +72,11 @@ function report(
   const failed = [...answers.values()].find((answer) => typeof answer !== 'string');
   if (failed === undefined) return;
   const { code, message } = asPenstockError(failed);
-  context.events.emit('disposition.failed', { mailbox, what, failed: results.length - done - gone, code, message });
+  context.events.emit('disposition.failed', {
+    mailbox,
+    what,
+    failed: results.length - done - gone,
+    code,
+    message,
+  });
 }

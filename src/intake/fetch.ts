@@ -15,7 +15,12 @@ export interface FetchFailure {
 }
 
 /** Errors after which the session is dead: they concern all messages, not one. */
-const SESSION_ERRORS: ReadonlySet<ErrorCode> = new Set(['connection_lost', 'stalled', 'server_busy', 'auth_failed']);
+const SESSION_ERRORS: ReadonlySet<ErrorCode> = new Set([
+  'connection_lost',
+  'stalled',
+  'server_busy',
+  'auth_failed',
+]);
 
 /** Spacing of repeated fetches of one message, in seconds. */
 const RETRY_SECONDS = [5, 60, 600, 3_600];
@@ -90,6 +95,11 @@ async function explainMissing(
     onFailure({ key, error, attempts: tried, final });
     const reason = `${error.code}: ${error.message}`;
     const retryInSeconds = RETRY_SECONDS[Math.min(attempts, RETRY_SECONDS.length - 1)]!;
-    results.set(key, final ? { state: 'fetch_failed', reason } : { state: 'pending', reason, attempts: tried, retryInSeconds });
+    results.set(
+      key,
+      final
+        ? { state: 'fetch_failed', reason }
+        : { state: 'pending', reason, attempts: tried, retryInSeconds },
+    );
   }
 }

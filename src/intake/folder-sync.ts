@@ -130,7 +130,11 @@ export class FolderSync {
       );
     }
     folder.first_cursor = null;
-    await this.context.db.updateTable('folder').set({ first_cursor: null }).where('id', '=', folder.id).execute();
+    await this.context.db
+      .updateTable('folder')
+      .set({ first_cursor: null })
+      .where('id', '=', folder.id)
+      .execute();
   }
 
   /** Goes through a listing: fetch of one page and commit of the one before run side by side. */
@@ -142,7 +146,8 @@ export class FolderSync {
     let done = 0;
     let reported = started;
     let committing: Promise<void> = Promise.resolve();
-    if (changes.total > LIMITS.batchMessages) await saveProgress(this.context.db, this.held.mailbox.id, 0, changes.total);
+    if (changes.total > LIMITS.batchMessages)
+      await saveProgress(this.context.db, this.held.mailbox.id, 0, changes.total);
     try {
       for await (const page of changes.pages) {
         await this.#waitForRoom();
@@ -202,14 +207,24 @@ export class FolderSync {
       duplicates: result.duplicates.length,
       skipped: count('skipped'),
       oversized: count('oversized'),
-      bytes: items.reduce((sum, item) => sum + (item.result.state === 'stored' ? item.result.raw.size : 0), 0),
+      bytes: items.reduce(
+        (sum, item) => sum + (item.result.state === 'stored' ? item.result.raw.size : 0),
+        0,
+      ),
       milliseconds: Math.round(performance.now() - started),
     });
   }
 
   /** Bytes for listed messages, or the reason why there are none. */
   async fetch(items: readonly Listed[], attempts = 0): Promise<IntakeItem[]> {
-    return await fetchListed(this.session, this.context.raw, items, this.policy, (f) => this.#fetchFailed(f), attempts);
+    return await fetchListed(
+      this.session,
+      this.context.raw,
+      items,
+      this.policy,
+      (f) => this.#fetchFailed(f),
+      attempts,
+    );
   }
 
   async disposeAll(): Promise<void> {
@@ -231,11 +246,20 @@ export class FolderSync {
       if (due.length === 0) return;
       for (const row of due) {
         this.options.signal.throwIfAborted();
-        const listed = { key: row.key, size: row.size, internalDate: row.internal_date?.toISOString() ?? null };
+        const listed = {
+          key: row.key,
+          size: row.size,
+          internalDate: row.internal_date?.toISOString() ?? null,
+        };
         if (row.fetch_attempts >= LIMITS.fetchAttempts) {
           const reason = 'the session broke at each attempt to fetch it';
           await this.commit([{ ...listed, result: { state: 'fetch_failed', reason } }], null);
-          this.#fetchFailed({ key: row.key, error: fail('fetch_failed', reason), attempts: row.fetch_attempts, final: true });
+          this.#fetchFailed({
+            key: row.key,
+            error: fail('fetch_failed', reason),
+            attempts: row.fetch_attempts,
+            final: true,
+          });
           continue;
         }
         await noteFetchAttempt(this.context.db, row.id);
@@ -252,7 +276,12 @@ export class FolderSync {
 
   /** Compares the whole folder with the ledger: replicated servers show some messages late, below the cursor. */
   async #takeLateArrivals(): Promise<void> {
-    const { listed, missing } = await compareFolder(this.context.db, this.session, this.folder.id, this.view.epoch);
+    const { listed, missing } = await compareFolder(
+      this.context.db,
+      this.session,
+      this.folder.id,
+      this.view.epoch,
+    );
     for (let at = 0; at < missing.length; at += LIMITS.batchMessages) {
       const keys = missing.slice(at, at + LIMITS.batchMessages);
       await this.commit(await this.fetch(keys.map((key) => ({ key, size: 0, internalDate: null }))), null);
@@ -304,5 +333,8 @@ export class FolderSync {
 /** Nothing is moved or deleted while keys are being rebound: they might not mean what we think. */
 async function disposeDueIfAllowed(sync: FolderSync): Promise<number> {
   if (sync.folder.resync !== null) return 0;
-  return await disposeDue(sync.context, sync.held, sync.session, { id: sync.folder.id, epoch: sync.view.epoch });
+  return await disposeDue(sync.context, sync.held, sync.session, {
+    id: sync.folder.id,
+    epoch: sync.view.epoch,
+  });
 }

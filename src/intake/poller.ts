@@ -7,7 +7,7 @@ import { asPenstockError, type PenstockError } from '../errors.ts';
 import type { Session, Source } from '../source/source.ts';
 import { saveListed, saveMailboxError, savePhase } from '../store/mailboxes.ts';
 import type { MailboxPhase } from '../store/states.ts';
-import { backOff, type BackoffState, NO_FAILURES } from './backoff.ts';
+import { type BackoffState, backOff, NO_FAILURES } from './backoff.ts';
 import type { HeldMailbox, IntakeContext } from './context.ts';
 import { FolderSync } from './folder-sync.ts';
 
@@ -138,7 +138,13 @@ export class Poller {
     if (blocked) this.#context.events.emit('mailbox.blocked', { mailbox: id, code, message });
     else {
       const consecutive = state.failures;
-      this.#context.events.emit('mailbox.failed', { mailbox: id, code, message, retryInMs: Math.round(waitMs), consecutive });
+      this.#context.events.emit('mailbox.failed', {
+        mailbox: id,
+        code,
+        message,
+        retryInMs: Math.round(waitMs),
+        consecutive,
+      });
     }
     try {
       await saveMailboxError(this.#context.db, id, code, message);
@@ -178,4 +184,3 @@ export class Poller {
 function jitter(ms: number): number {
   return Math.round(ms * (0.9 + Math.random() * 0.2));
 }
-

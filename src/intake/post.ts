@@ -2,7 +2,7 @@
  * Intake of messages that are handed to us, by the API or by an import, instead of fetched. The same commit, so
  * the same promise: when this returns, bytes and rows are durable.
  */
-import type { Database } from '../store/database.ts';
+import type { Database, Tx } from '../store/database.ts';
 import { ensureFolder } from '../store/folders.ts';
 import { commitIntake, type IntakeResult, type RawBytes } from '../store/intake.ts';
 import type { Mailbox } from '../store/mailboxes.ts';
@@ -17,8 +17,9 @@ export interface PostedMessage {
 /** Names of the folders that stand for these ways in. No server has a folder with such a name. */
 const FOLDERS = { api: '(api)', import: '(import)' } as const;
 
+/** Takes messages in a commit of its own, or as part of the caller's transaction when it is given one. */
 export async function takePosted(
-  db: Database,
+  db: Database | Tx,
   mailbox: Mailbox,
   way: keyof typeof FOLDERS,
   messages: PostedMessage[],
@@ -44,7 +45,7 @@ export async function takePosted(
 
 /** The record that a key led to before, or null. */
 export async function findPosted(
-  db: Database,
+  db: Database | Tx,
   mailboxId: number,
   way: keyof typeof FOLDERS,
   key: string,

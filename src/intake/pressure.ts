@@ -14,7 +14,9 @@ export function makePressure(db: Database, raw: RawStore): () => Promise<string 
     const free = await raw.freeBytes();
     if (free < LIMITS.diskFreeBytes) return `disk: ${Math.round(free / 1_048_576)} MB free`;
     const { waiting } = await backlog(db, LIMITS.queueDepth + 1);
-    return waiting > LIMITS.queueDepth ? `backlog: more than ${LIMITS.queueDepth} messages wait for processing` : null;
+    return waiting > LIMITS.queueDepth
+      ? `backlog: more than ${LIMITS.queueDepth} messages wait for processing`
+      : null;
   };
   return () => {
     if (Date.now() - checkedAt > CHECK_MS) {

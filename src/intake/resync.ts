@@ -58,7 +58,8 @@ async function rebindPage(sync: FolderSync, page: Page): Promise<IntakeItem[]> {
   const fresh = page.items.filter((item) => !known.has(item.key));
   if (fresh.length === 0) return [];
   const fingerprints = [];
-  for await (const print of sync.session.fingerprints(fresh.map((item) => item.key))) fingerprints.push(print);
+  for await (const print of sync.session.fingerprints(fresh.map((item) => item.key)))
+    fingerprints.push(print);
   const candidates = await rebindCandidates(
     db,
     folder.id,
@@ -95,7 +96,11 @@ export function pairUp(
 }
 
 /** The last resort: the downloaded bytes equal those of a known row whose announced size differs. */
-async function rebindByBytes(sync: FolderSync, items: IntakeItem[], unsure: RebindCandidate[]): Promise<IntakeItem[]> {
+async function rebindByBytes(
+  sync: FolderSync,
+  items: IntakeItem[],
+  unsure: RebindCandidate[],
+): Promise<IntakeItem[]> {
   const rows = new Map(unsure.map((candidate) => [candidate.rawSha256?.toString('hex'), candidate]));
   const pairs: { candidate: RebindCandidate; key: string }[] = [];
   const rest = items.filter((item) => {
@@ -111,7 +116,10 @@ async function rebindByBytes(sync: FolderSync, items: IntakeItem[], unsure: Rebi
   return rest;
 }
 
-async function rebindPairs(sync: FolderSync, pairs: { candidate: RebindCandidate; key: Listed['key'] }[]): Promise<void> {
+async function rebindPairs(
+  sync: FolderSync,
+  pairs: { candidate: RebindCandidate; key: Listed['key'] }[],
+): Promise<void> {
   if (pairs.length === 0) return;
   await sync.context.db.transaction().execute(async (tx) => {
     await requireLease(tx, sync.held.mailbox.id, sync.held.leaseToken);

@@ -39,7 +39,9 @@ export class Supervisor {
   review(): void {
     this.#turn = this.#turn
       .then(() => this.#review())
-      .catch((error: Error) => this.#context.events.emit('engine.error', { engine: 'database', message: error.message }));
+      .catch((error: Error) =>
+        this.#context.events.emit('engine.error', { engine: 'database', message: error.message }),
+      );
   }
 
   /** Polls a mailbox now, if it is ours. */
@@ -59,7 +61,9 @@ export class Supervisor {
     if (this.#stopped) return;
     await this.#renew();
     const mailboxes = await listMailboxes(this.#context.db);
-    const wanted = new Map(mailboxes.filter((mailbox) => mailbox.enabled).map((mailbox) => [mailbox.id, mailbox]));
+    const wanted = new Map(
+      mailboxes.filter((mailbox) => mailbox.enabled).map((mailbox) => [mailbox.id, mailbox]),
+    );
     for (const [id, poller] of this.#pollers) {
       const mailbox = wanted.get(id);
       const unchanged = mailbox?.changeSeq === poller.held.mailbox.changeSeq;

@@ -3,8 +3,8 @@
  * only the message that did it pays.
  */
 import { asPenstockError, type PenstockError } from '../errors.ts';
-import type { CachedRules } from './rule-cache.ts';
 import type { Analysis, AnalysisAnswer, AnalysisFailure, AnalysisTask } from './analysis.ts';
+import type { CachedRules } from './rule-cache.ts';
 
 /** Runs one task in a thread, bounded in time and memory. Fails with `parse_timeout`, `parse_memory`, `parse_failed`. */
 export interface AnalysisPool {

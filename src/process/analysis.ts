@@ -31,7 +31,14 @@ export interface Analysis {
   id: number;
   message: AnalysedMessage;
   classification: Classification;
-  match: { ruleId: number | null; verdict: RuleVerdict | null; extractions: Extraction[]; closes: boolean };
+  match: {
+    ruleId: number | null;
+    verdict: RuleVerdict | null;
+    extractions: Extraction[];
+    closes: boolean;
+    /** Rules that could not be evaluated. */
+    passedOver: RuleVerdict[];
+  };
   /** Milliseconds spent. */
   parseMs: number;
   matchMs: number;
@@ -44,7 +51,9 @@ export interface AnalysisFailure {
   message: string;
 }
 
-export type AnalysisAnswer = { needRules: true } | { needRules: false; results: (Analysis | AnalysisFailure)[] };
+export type AnalysisAnswer =
+  | { needRules: true }
+  | { needRules: false; results: (Analysis | AnalysisFailure)[] };
 
 let ruleSet: RuleSet | null = null;
 
@@ -66,10 +75,16 @@ async function analyseOne(
   try {
     const started = performance.now();
     // A structured clone makes a plain Uint8Array of a Buffer.
-    const source = 'inline' in raw ? Buffer.from(raw.inline.buffer, raw.inline.byteOffset, raw.inline.byteLength) : createReadStream(raw.file);
+    const source =
+      'inline' in raw
+        ? Buffer.from(raw.inline.buffer, raw.inline.byteOffset, raw.inline.byteLength)
+        : createReadStream(raw.file);
     const message = await parseMessage(source);
     const parsed = performance.now();
-    const classification = classify(message, { ownAddresses: task.ownAddresses, instanceId: task.instanceId });
+    const classification = classify(message, {
+      ownAddresses: task.ownAddresses,
+      instanceId: task.instanceId,
+    });
     const found = matchRules(rules, buildView(message), { mailboxId: task.mailboxId });
     const { html: _html, headers: _headers, ...rest } = message;
     return {
@@ -81,6 +96,7 @@ async function analyseOne(
         verdict: found.verdict,
         extractions: found.extractions,
         closes: found.closes,
+        passedOver: found.passedOver,
       },
       parseMs: parsed - started,
       matchMs: performance.now() - parsed,

@@ -12,8 +12,15 @@ import type { Database } from '../store/database.ts';
 import { type ClaimedEmail, claimEmails, renewClaims, returnClaims, saveFailure } from '../store/emails.ts';
 import { appendTraces } from '../store/ledger.ts';
 import { type Analysis, type AnalysisFailure, isFailure } from './analysis.ts';
-import { type AnalysisPool, analyseEach, type MessageTask, runTask, type Timeouts } from './analysis-runner.ts';
-import { commitOutcomes, type ProcessingPolicy } from './commit.ts';
+import {
+  type AnalysisPool,
+  analyseEach,
+  type MessageTask,
+  runTask,
+  type Timeouts,
+} from './analysis-runner.ts';
+import { commitOutcomes } from './commit.ts';
+import type { ProcessingPolicy } from './policy.ts';
 import { afterFailure, errorFingerprint } from './retry.ts';
 import type { CachedRules, RuleCache } from './rule-cache.ts';
 
@@ -88,7 +95,7 @@ export class Processor {
     this.#time('parse', done, (analysis) => analysis.parseMs);
     this.#time('match', done, (analysis) => analysis.matchMs);
     const started = performance.now();
-    await commitOutcomes(this.#options, mailboxId, policy, rules, done, byId);
+    await commitOutcomes(this.#options, policy, rules, done, byId);
     this.#options.events.emit('stage.timed', {
       stage: 'commit',
       milliseconds: performance.now() - started,
@@ -105,7 +112,11 @@ export class Processor {
     const { raw, pool, timeouts, instanceId, db, events } = this.#options;
     const started = performance.now();
     const bytes = await raw.locate(emails.map((email) => email.rawSha256));
-    events.emit('stage.timed', { stage: 'load', milliseconds: performance.now() - started, messages: emails.length });
+    events.emit('stage.timed', {
+      stage: 'load',
+      milliseconds: performance.now() - started,
+      messages: emails.length,
+    });
     const task: MessageTask = {
       messages: emails.map((email) => ({ id: email.id, raw: bytes.get(email.rawSha256.toString('hex'))! })),
       sizes: new Map(emails.map((email) => [email.id, email.size])),
@@ -131,7 +142,18 @@ export class Processor {
     const { code, message } = error;
     const written = await db.transaction().execute(async (tx) => {
       const fingerprint = errorFingerprint(code, stage, message);
-      if (!(await saveFailure(tx, { id: email.id, claim: email.claim, code, stage, message, fingerprint, ...next }))) return false;
+      if (
+        !(await saveFailure(tx, {
+          id: email.id,
+          claim: email.claim,
+          code,
+          stage,
+          message,
+          fingerprint,
+          ...next,
+        }))
+      )
+        return false;
       const event = { event: 'failed' as const, stage, code, message, attempts: email.attempts, final };
       await appendTraces(tx, [{ ledgerId: email.ledgerId, events: [event] }]);
       return true;

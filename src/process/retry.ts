@@ -13,7 +13,11 @@ export interface NextStep {
 }
 
 /** `attempts` counts the one that just failed. An error that lasts is not tried again. */
-export function afterFailure(error: Pick<PenstockError, 'temporary'>, attempts: number, random: number): NextStep {
+export function afterFailure(
+  error: Pick<PenstockError, 'temporary'>,
+  attempts: number,
+  random: number,
+): NextStep {
   const retryRemaining = Math.max(0, LIMITS.processingAttempts - attempts);
   if (!error.temporary || retryRemaining === 0) return { retryInSeconds: null, retryRemaining };
   const base = RETRY_SECONDS[Math.min(attempts, RETRY_SECONDS.length) - 1]!;

@@ -14,11 +14,15 @@ export interface ThreadTasks {
   explain: { task: { rules: Rule[]; bytes: Uint8Array; mailboxId: number }; answer: Explanation };
 }
 
-export type ThreadTask = { [K in keyof ThreadTasks]: { kind: K } & ThreadTasks[K]['task'] }[keyof ThreadTasks];
+export type ThreadTask = {
+  [K in keyof ThreadTasks]: { kind: K } & ThreadTasks[K]['task'];
+}[keyof ThreadTasks];
 
 export default async function run(task: ThreadTask): Promise<ThreadTasks[keyof ThreadTasks]['answer']> {
   if (task.kind === 'analyse') return await analyse(task);
-  const message = await parseMessage(Buffer.from(task.bytes.buffer, task.bytes.byteOffset, task.bytes.byteLength));
+  const message = await parseMessage(
+    Buffer.from(task.bytes.buffer, task.bytes.byteOffset, task.bytes.byteLength),
+  );
   if (task.kind === 'parse') return message;
   return explainRules(compileRules(task.rules, 0), buildView(message), { mailboxId: task.mailboxId });
 }

@@ -1,7 +1,10 @@
 /** Records of incoming mail on their way through processing: claim, result, failure, release. */
 import { sql } from 'kysely';
+import { LIMITS } from '../limits.ts';
+import { toStorableText } from '../message/storable.ts';
 import type { Database, Tx } from './database.ts';
 import type { EmailState } from './states.ts';
+import { storableJson } from './storable-json.ts';
 
 /** A record that a worker holds. Every write of its result carries `claim`. */
 export interface ClaimedEmail {
@@ -47,7 +50,7 @@ export async function lockClaims(tx: Tx, emails: { id: number; claim: number }[]
   return new Set(rows.map((row) => row.id));
 }
 
-/** What processing found, ready for its row. JSON values are already text. */
+/** What processing found. Texts and values may hold anything that a mail can hold. */
 export interface EmailResult {
   id: number;
   state: EmailState;
@@ -60,15 +63,15 @@ export interface EmailResult {
   subject: string;
   messageId: string | null;
   bodyText: string;
-  parts: string;
+  parts: object;
   class: string;
-  classEvidence: string;
+  classEvidence: object;
   ruleId: number | null;
   rulesVersion: number;
-  ruleEvidence: string | null;
-  extractions: string | null;
-  threadEvidence: string | null;
-  outcome: string;
+  ruleEvidence: object | null;
+  extractions: object | null;
+  threadEvidence: object | null;
+  outcome: object;
   ticketId: number | null;
   requesterId: number | null;
 }
@@ -76,7 +79,12 @@ export interface EmailResult {
 /** Writes the results of a batch. The rows must be locked by {@link lockClaims}. */
 export async function saveResults(tx: Tx, results: EmailResult[]): Promise<void> {
   if (results.length === 0) return;
-  const column = <K extends keyof EmailResult>(name: K): EmailResult[K][] => results.map((row) => row[name]);
+  type Texts = { [K in keyof EmailResult]: EmailResult[K] extends string ? K : never }[keyof EmailResult];
+  const plain = <K extends keyof EmailResult>(name: K): EmailResult[K][] => results.map((row) => row[name]);
+  const text = (name: Texts, maxChars: number): string[] =>
+    results.map((row) => toStorableText(row[name], maxChars));
+  const json = (name: keyof EmailResult): (string | null)[] =>
+    results.map((row) => storableJson(row[name] as object | null));
   await sql`
     update incoming_email set state = item.state, processed_at = now(), claim_token = null, claimed_until = null,
       header_date = item.header_date, received_at = item.received_at, from_address = item.from_address,
@@ -87,14 +95,16 @@ export async function saveResults(tx: Tx, results: EmailResult[]): Promise<void>
       outcome = item.outcome, ticket_id = item.ticket_id, requester_id = item.requester_id,
       error_code = null, error_stage = null, error_message = null, error_fingerprint = null
     from unnest(
-      ${column('id')}::bigint[], ${column('state')}::text[], ${column('headerDate')}::timestamptz[],
-      ${column('receivedAt')}::timestamptz[], ${column('fromAddress')}::text[], ${column('fromText')}::text[],
-      ${column('toText')}::text[], ${column('ccText')}::text[], ${column('subject')}::text[],
-      ${column('messageId')}::text[], ${column('bodyText')}::text[], ${column('parts')}::jsonb[],
-      ${column('class')}::text[], ${column('classEvidence')}::jsonb[], ${column('ruleId')}::int[],
-      ${column('rulesVersion')}::bigint[], ${column('ruleEvidence')}::jsonb[], ${column('extractions')}::jsonb[],
-      ${column('threadEvidence')}::jsonb[], ${column('outcome')}::jsonb[], ${column('ticketId')}::bigint[],
-      ${column('requesterId')}::int[]
+      ${plain('id')}::bigint[], ${plain('state')}::text[], ${plain('headerDate')}::timestamptz[],
+      ${plain('receivedAt')}::timestamptz[], ${text('fromAddress', LIMITS.headerValueChars)}::text[],
+      ${text('fromText', LIMITS.headerValueChars)}::text[], ${text('toText', LIMITS.headerValueChars)}::text[],
+      ${text('ccText', LIMITS.headerValueChars)}::text[], ${text('subject', LIMITS.subjectChars)}::text[],
+      ${results.map((row) => row.messageId && toStorableText(row.messageId, LIMITS.messageIdLength))}::text[],
+      ${text('bodyText', LIMITS.bodyTextChars)}::text[], ${json('parts')}::jsonb[],
+      ${plain('class')}::text[], ${json('classEvidence')}::jsonb[], ${plain('ruleId')}::int[],
+      ${plain('rulesVersion')}::bigint[], ${json('ruleEvidence')}::jsonb[], ${json('extractions')}::jsonb[],
+      ${json('threadEvidence')}::jsonb[], ${json('outcome')}::jsonb[], ${plain('ticketId')}::bigint[],
+      ${plain('requesterId')}::int[]
     ) as item (id, state, header_date, received_at, from_address, from_text, to_text, cc_text, subject, message_id,
       body_text, parts, class, class_evidence, rule_id, rules_version, rule_evidence, extractions, thread_evidence,
       outcome, ticket_id, requester_id)

@@ -60,14 +60,18 @@ export interface IntakeResult {
   known: string[];
 }
 
-/** Commits a batch. Fails with `lease_lost`; then nothing of it is stored. Safe to repeat. */
-export async function commitIntake(db: Database, batch: IntakeBatch): Promise<IntakeResult> {
-  return await db.transaction().execute(async (tx) => {
+/**
+ * Commits a batch, or makes it part of the caller's transaction when it is given one. Fails with `lease_lost`; then
+ * nothing of it is stored. Safe to repeat.
+ */
+export async function commitIntake(db: Database | Tx, batch: IntakeBatch): Promise<IntakeResult> {
+  const commit = async (tx: Tx): Promise<IntakeResult> => {
     if (batch.leaseToken !== null) await requireLease(tx, batch.mailboxId, batch.leaseToken);
     const result = await insertBatch(tx, batch);
     if (batch.cursor !== null) await saveCursor(tx, batch.folder.id, batch.cursor);
     return result;
-  });
+  };
+  return db.isTransaction ? await commit(db as Tx) : await db.transaction().execute(commit);
 }
 
 async function insertBatch(tx: Tx, batch: IntakeBatch): Promise<IntakeResult> {

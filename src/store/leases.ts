@@ -39,7 +39,9 @@ export async function renewLeases(
 /** Gives a mailbox back, so that another process can take it at once. An empty owner says it ended in order. */
 export async function releaseLease(db: Database, mailboxId: number, token: number): Promise<void> {
   await sql`
-    update lease set expires_at = now(), owner = '' where mailbox_id = ${mailboxId} and token = ${token}`.execute(db);
+    update lease set expires_at = now(), owner = '' where mailbox_id = ${mailboxId} and token = ${token}`.execute(
+    db,
+  );
 }
 
 /** False when the last owner of a mailbox died with it: something it did may have been the reason. */

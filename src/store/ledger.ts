@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { TraceEvent } from '../observe/trace.ts';
 import type { Database, Tx } from './database.ts';
 import { requireLease } from './leases.ts';
+import { storableJson } from './storable-json.ts';
 
 const GONE_WITH_EPOCH = 'gone with its epoch';
 
@@ -125,7 +126,7 @@ export async function appendTraces(
   await sql`
     insert into trace (ledger_id, events)
     select ledger_id, events from unnest(${rows.map((row) => row.ledgerId)}::bigint[],
-      ${rows.map((row) => JSON.stringify(row.events))}::jsonb[]) as item (ledger_id, events)`.execute(tx);
+      ${rows.map((row) => storableJson(row.events))}::jsonb[]) as item (ledger_id, events)`.execute(tx);
 }
 
 export interface RebindCandidate {
@@ -184,7 +185,9 @@ export async function closeEpoch(tx: Tx, folderId: number, oldEpoch: string): Pr
       state = case when state = 'pending' then 'gone' else state end,
       reason = case when state = 'pending' then ${GONE_WITH_EPOCH} else reason end,
       disposition = case when disposition = 'pending' then 'gone' else disposition end
-    where folder_id = ${folderId} and epoch = ${oldEpoch} and (state = 'pending' or disposition = 'pending')`.execute(tx);
+    where folder_id = ${folderId} and epoch = ${oldEpoch} and (state = 'pending' or disposition = 'pending')`.execute(
+    tx,
+  );
   const row = await tx
     .selectFrom('ledger')
     .select((eb) => eb.fn.countAll<number>().as('count'))
@@ -207,5 +210,7 @@ export async function ledgerCounts(db: Database, mailboxId: number): Promise<Rec
 
 /** Counts an attempt before it is made. */
 export async function noteFetchAttempt(db: Database, id: number): Promise<void> {
-  await sql`update ledger set fetch_attempts = fetch_attempts + 1 where id = ${id} and state = 'pending'`.execute(db);
+  await sql`update ledger set fetch_attempts = fetch_attempts + 1 where id = ${id} and state = 'pending'`.execute(
+    db,
+  );
 }

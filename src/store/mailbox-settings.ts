@@ -94,13 +94,18 @@ export function checkMailboxSettings(settings: MailboxSettings): void {
     }
   }
   if (settings.firstSync === 'since' && settings.firstSyncSince === null) {
-    throw fail('validation_failed', 'firstSyncSince is needed when firstSync is since.', { field: 'firstSyncSince' });
+    throw fail('validation_failed', 'firstSyncSince is needed when firstSync is since.', {
+      field: 'firstSyncSince',
+    });
   }
   if (settings.after === 'move' && settings.afterFolder === null) {
-    throw fail('validation_failed', 'afterFolder is needed when mail is moved afterwards.', { field: 'afterFolder' });
+    throw fail('validation_failed', 'afterFolder is needed when mail is moved afterwards.', {
+      field: 'afterFolder',
+    });
   }
   if (settings.after === 'move' && settings.folders.includes(settings.afterFolder ?? '')) {
-    const message = 'afterFolder must not be one of the folders that are read: each message would come again.';
+    const message =
+      'afterFolder must not be one of the folders that are read: each message would come again.';
     throw fail('validation_failed', message, { field: 'afterFolder' });
   }
 }

@@ -20,7 +20,9 @@ export async function purgeProcessed(
         order by id limit ${BATCH} for update skip locked)
       returning ledger_id, raw_sha256`.execute(tx);
     if (emails.length === 0) return { emails: 0, raw: 0, files: [], more: false };
-    await sql`delete from trace where ledger_id = any(${emails.map((row) => row.ledger_id)}::bigint[])`.execute(tx);
+    await sql`delete from trace where ledger_id = any(${emails.map((row) => row.ledger_id)}::bigint[])`.execute(
+      tx,
+    );
     // Bytes stored a moment ago may belong to a batch that is about to name them: leave a day between.
     const { rows: raws } = await sql<{ sha256: Buffer; place: string }>`
       delete from raw_message where sha256 = any(${emails.map((row) => row.raw_sha256)}::bytea[])

@@ -49,6 +49,10 @@ export async function readSecret(
   return keys.open({ keyId: row.key_id, nonce: row.nonce, ciphertext: row.ciphertext }, context(owner, name));
 }
 
+export async function deleteSecret(db: Database | Tx, owner: string, name: string): Promise<void> {
+  await db.deleteFrom('secret').where('owner', '=', owner).where('name', '=', name).execute();
+}
+
 export async function countSecrets(db: Database): Promise<number> {
   const row = await db
     .selectFrom('secret')

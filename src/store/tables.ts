@@ -171,6 +171,8 @@ export interface Tables {
     open: Generated<boolean>;
     read: Generated<boolean>;
     alert_key: string | null;
+    supplier_reference: string | null;
+    assigned_agent_id: Generated<number>;
     requester_id: number | null;
     participants: ColumnType<string[], string[] | undefined, string[]>;
     fields: ColumnType<object[], string | undefined, string>;
@@ -187,6 +189,7 @@ export interface Tables {
     private: Generated<boolean>;
     at: MadeAt;
   };
+  service_status: { service: string; status: string | null; incoming_email_id: number; updated_at: MadeAt };
   api_client: {
     id: Generated<number>;
     client_id: string;

@@ -164,7 +164,7 @@ create table incoming_email (
 create unique index incoming_email_content on incoming_email (mailbox_id, dedup_key) where dedup_key is not null;
 create index incoming_email_open on incoming_email (next_attempt_at, id)
   where state in ('queued', 'processing', 'retrying', 'waiting');
-create index incoming_email_message_id on incoming_email (mailbox_id, message_id) where message_id is not null;
+create index incoming_email_message_id on incoming_email (message_id, mailbox_id) where message_id is not null;
 create index incoming_email_ticket on incoming_email (ticket_id) where ticket_id is not null;
 create index incoming_email_quarantine on incoming_email (error_fingerprint, id) where state = 'quarantined';
 create index incoming_email_search on incoming_email using gin (search);
@@ -225,6 +225,8 @@ create table ticket (
   open          boolean not null default true,
   read          boolean not null default false,
   alert_key     text,
+  supplier_reference text,
+  assigned_agent_id integer not null default 0,
   requester_id  integer references requester,
   -- Addresses that wrote or were written to, lower case: who may answer by subject tag.
   participants  text[] not null default '{}',
@@ -236,6 +238,16 @@ create table ticket (
   closed_at     timestamptz
 );
 create unique index ticket_open_alert on ticket (alert_key) where open and alert_key is not null;
+create index ticket_supplier on ticket (supplier_reference) where supplier_reference is not null;
+create index ticket_requester on ticket (requester_id) where requester_id is not null;
+
+-- The last known state of services that report by mail.
+create table service_status (
+  service            text primary key,
+  status             text,
+  incoming_email_id  bigint not null,
+  updated_at         timestamptz not null default now()
+);
 
 -- What a message did. One outcome a message: the unique key says so.
 create table ticket_action (

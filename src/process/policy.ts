@@ -1,0 +1,32 @@
+/** The settings that decide the outcome of a message, put together for one mailbox. Pure. */
+import type { Config } from '../config/settings.ts';
+import type { Mailbox } from '../store/mailboxes.ts';
+import { defaultGlobalPolicy, type GlobalPolicy, type MailboxPolicy } from '../ticket/policy.ts';
+
+export interface ProcessingPolicy {
+  mailboxId: number;
+  mailbox: MailboxPolicy;
+  global: GlobalPolicy;
+  /** Addresses of all mailboxes: mail from one of them is our own. Lower case. */
+  ownAddresses: string[];
+  /** Addresses of this mailbox. */
+  mailboxAddresses: string[];
+}
+
+export function processingPolicy(
+  mailbox: Mailbox,
+  all: ReadonlyMap<number, Mailbox>,
+  mail: Config['mail'],
+): ProcessingPolicy {
+  return {
+    mailboxId: mailbox.id,
+    mailbox: mailbox.settings.policy,
+    global: { ...defaultGlobalPolicy(), ...mail },
+    ownAddresses: [...new Set([...all.values()].flatMap((one) => lower(one.settings.addresses)))],
+    mailboxAddresses: lower(mailbox.settings.addresses),
+  };
+}
+
+function lower(addresses: readonly string[]): string[] {
+  return addresses.map((address) => address.toLowerCase());
+}
