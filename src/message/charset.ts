@@ -113,11 +113,12 @@ export function decodeBytes(bytes: Uint8Array, declared: string | null): Decoded
     }
     return { text: utf8(bytes), used: 'utf-8', loss: 0 };
   }
-  if (name === null || name === 'us-ascii' || !isKnownCharset(name)) return decodeWith(bytes, guess(bytes));
-  const decoded = decodeWith(bytes, name);
-  if (name === 'windows-1252') return { ...decoded, used: displayName(declared, name) };
-  if (name !== 'utf-8' || decoded.loss === 0) return decoded;
-  // Declared UTF-8, mostly not UTF-8: another reading may lose less.
+  if (name !== null && name !== 'us-ascii' && name !== 'utf-8' && isKnownCharset(name)) {
+    const decoded = decodeWith(bytes, name);
+    return name === 'windows-1252' ? { ...decoded, used: displayName(declared, name) } : decoded;
+  }
+  // UTF-8 with a few broken bytes, such as a text that was cut, or something else altogether.
+  const decoded = decodeWith(bytes, 'utf-8');
   return mostlyUtf8(bytes, decoded.loss) ? decoded : decodeWith(bytes, guess(bytes));
 }
 

@@ -119,7 +119,9 @@ function instant(year: number, month: number, day: number, time: Time, offset: n
   const date = new Date(Date.UTC(year, month, day, time.hour, time.minute, Math.min(time.second, 59)));
   // The 32nd would have become the 1st of the next month.
   if (date.getUTCMonth() !== month || date.getUTCDate() !== day) return null;
-  return new Date(date.getTime() - offset * 60_000).toISOString();
+  const utc = new Date(date.getTime() - offset * 60_000).toISOString();
+  // Beyond the year 9999 ISO 8601 needs a sign, which databases do not take.
+  return utc.startsWith('+') ? null : utc;
 }
 
 function monthNumber(name: string): number | null {

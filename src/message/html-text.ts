@@ -58,7 +58,7 @@ class TextWriter {
   readonly #html: string;
   readonly #out: string[] = [];
   #line = '';
-  #blankLines = 0;
+  #afterBlank = false;
   #pendingSpace = false;
   #quoteDepth = 0;
   #preDepth = 0;
@@ -125,8 +125,9 @@ class TextWriter {
       }
     } else if (PARAGRAPHS.has(name)) {
       this.#endLine();
+      if (name === 'blockquote' && closing) this.#quoteDepth = Math.max(0, this.#quoteDepth - 1);
       this.#blankLine();
-      if (name === 'blockquote') this.#quoteDepth = Math.max(0, this.#quoteDepth + (closing ? -1 : 1));
+      if (name === 'blockquote' && !closing) this.#quoteDepth++;
       if (name === 'pre') this.#preDepth = Math.max(0, this.#preDepth + (closing ? -1 : 1));
     }
   }
@@ -190,14 +191,16 @@ class TextWriter {
       this.#blankLine();
       return;
     }
-    this.#blankLines = 0;
+    this.#afterBlank = false;
     this.#out.push(this.#prefix() + line);
   }
 
   #blankLine(): void {
     // One empty line says as much as ten, and mail layouts are full of them.
-    if (this.#out.length === 0 || this.#blankLines > 0) return;
-    this.#blankLines++;
+    if (this.#out.length === 0) return;
+    // Where a quote ends, the empty line belongs to what comes after it.
+    if (this.#afterBlank) this.#out.pop();
+    this.#afterBlank = true;
     this.#out.push(this.#prefix().trimEnd());
   }
 

@@ -4,9 +4,9 @@ import { fail, PenstockError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { WorkerAnswer } from './worker.ts';
 
-export interface AnalysisPoolOptions {
-  /** The worker module; its default export is made with `serve`. */
-  filename: URL;
+export interface PoolOptions {
+  /** URL of the module whose default export takes a task and returns its result, now or later. */
+  filename: string | URL;
   /** How many tasks run at once, each in a thread of its own. */
   threads: number;
   /** Heap of one thread. Buffers lie outside of it, so the bytes of a message are bounded by their own limit. */
@@ -21,12 +21,13 @@ export interface RunOptions {
 }
 
 /** Runs tasks in threads that are killed, not asked, when a task passes its limits. */
-export interface AnalysisPool<Task, Result> {
+export interface WorkerPool {
   /**
-   * Runs a task. Rejects with `parse_timeout`, `parse_memory` or `parse_failed` when it had to be killed or
-   * crashed its thread, and with the worker's own error when it threw one. Other tasks are not touched.
+   * Runs a task and returns what the module's function returned. Rejects with `parse_timeout`, `parse_memory` or
+   * `parse_failed` when the task had to be killed or crashed its thread, and with the error of ours that the
+   * function threw. Other tasks go on.
    */
-  run(task: Task, options: RunOptions): Promise<Result>;
+  run<Result>(task: unknown, options: RunOptions): Promise<Result>;
   /** Tasks that wait for a thread. */
   readonly waiting: number;
   /** Ends all threads; tasks that still run or wait are rejected. */
@@ -38,20 +39,25 @@ export function parseTimeoutMs(bytes: number): number {
   return LIMITS.parseTimeoutMs + Math.ceil(bytes / (1024 * 1024)) * LIMITS.parseTimeoutPerMegabyteMs;
 }
 
-export function createAnalysisPool<Task, Result>(options: AnalysisPoolOptions): AnalysisPool<Task, Result> {
-  return new PiscinaPool<Task, Result>(options);
+/** A pool whose threads start at once. Close it, or the process does not end. */
+export function createPool(options: PoolOptions): WorkerPool {
+  return new PiscinaPool(options);
 }
 
-class PiscinaPool<Task, Result> implements AnalysisPool<Task, Result> {
-  readonly #piscina: Piscina<Task, WorkerAnswer<Result>>;
+/** The thread's file: TypeScript when the daemon runs from source, JavaScript from dist. */
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url);
+
+class PiscinaPool implements WorkerPool {
+  readonly #piscina: Piscina<unknown, WorkerAnswer>;
   readonly #queue: { start: () => void; reject: (error: Error) => void }[] = [];
   #free: number;
   #closed = false;
 
-  constructor(options: AnalysisPoolOptions) {
+  constructor(options: PoolOptions) {
     this.#free = options.threads;
     this.#piscina = new Piscina({
-      filename: options.filename.href,
+      filename: WORKER.href,
+      workerData: { module: String(options.filename) },
       minThreads: options.threads,
       maxThreads: options.threads,
       // One task a thread: killing a thread must cost one task only.
@@ -67,7 +73,7 @@ class PiscinaPool<Task, Result> implements AnalysisPool<Task, Result> {
     return this.#queue.length;
   }
 
-  async run(task: Task, options: RunOptions): Promise<Result> {
+  async run<Result>(task: unknown, options: RunOptions): Promise<Result> {
     await this.#turn();
     // The clock starts here and not in piscina's queue, which this pool never fills.
     const timeout = new AbortController();
@@ -75,7 +81,7 @@ class PiscinaPool<Task, Result> implements AnalysisPool<Task, Result> {
     try {
       const transferList = options.transfer === undefined ? [] : [...options.transfer];
       const answer = await this.#piscina.run(task, { signal: timeout.signal, transferList });
-      if (answer.ok) return answer.result;
+      if (answer.ok) return answer.result as Result;
       throw new PenstockError(answer.code, answer.message, answer.fields);
     } catch (thrown) {
       throw this.#translate(thrown, timeout.signal.aborted, options.timeoutMs);
@@ -115,17 +121,8 @@ class PiscinaPool<Task, Result> implements AnalysisPool<Task, Result> {
     if (code === 'ERR_WORKER_OUT_OF_MEMORY')
       return fail('parse_memory', 'The task ran out of memory.', {}, thrown);
     const message = thrown instanceof Error ? thrown.message : String(thrown);
-    // A worker file that cannot be loaded is our fault, not the message's.
-    if (isLoadError(thrown, code))
-      return fail('internal', `The worker cannot be loaded: ${message}`, {}, thrown);
     return fail('parse_failed', `The task crashed its thread: ${message}`, {}, thrown);
   }
-}
-
-function isLoadError(thrown: unknown, code: string): boolean {
-  return (
-    code.startsWith('ERR_MODULE') || code.startsWith('ERR_UNKNOWN_FILE') || thrown instanceof SyntaxError
-  );
 }
 
 function closedError(): PenstockError {
