@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { type AdminClient, ensureAdminClient } from './admin-client.ts';
 import { type ApiServer, serveApi } from './api-server.ts';
 import type { Config } from './config/settings.ts';
+import type { PenstockError } from './errors.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
 import { Supervisor } from './intake/supervisor.ts';
@@ -28,6 +29,8 @@ export interface Daemon {
   events: Events;
   runtime: Runtime;
   work: Work;
+  /** Resolves when the daemon cannot go on, and had better be stopped and started again. */
+  failed: Promise<PenstockError>;
   /** Stops within seconds: pollers between two batches, workers after their jobs, the database last. */
   stop(reason?: string): Promise<void>;
 }
@@ -72,11 +75,9 @@ async function startParts(
     events.emit('engine.error', { engine: 'database', message: error.message });
   // Listens from the beginning, so that nothing that happens while the parts start goes uncounted.
   const metrics = createMetrics({ events, readFacts: () => readFacts() });
-  const runtime = await openRuntime(config, {
-    borrow: false,
-    logger: logger.child({ part: 'engine' }),
-    onError,
-  });
+  const { promise: failed, resolve: onFailure } = Promise.withResolvers<PenstockError>();
+  const engineLog = logger.child({ part: 'engine' });
+  const runtime = await openRuntime(config, { borrow: false, logger: engineLog, onError, onFailure });
   onStop(() => runtime.close());
   const adminClient = await ensureAdminClient(runtime);
 
@@ -129,7 +130,7 @@ async function startParts(
     queue: work.queue.backend,
     database: runtime.embedded ? 'embedded' : 'server',
   });
-  return { url: api?.url ?? null, adminClient, events, runtime, work };
+  return { url: api?.url ?? null, adminClient, events, runtime, work, failed };
 }
 
 /** Notices make changes felt at once; without them each part looks by itself within seconds. */

@@ -5,6 +5,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from './config/settings.ts';
+import type { PenstockError } from './errors.ts';
 import type { QueueTarget } from './queue/queue.ts';
 import { RawStore } from './raw/raw-store.ts';
 import { type Connection, type Database, openDatabase, waitForDatabase } from './store/database.ts';
@@ -39,6 +40,8 @@ export interface RuntimeOptions {
   borrow: boolean;
   logger?: EngineLogger;
   onError(error: Error): void;
+  /** Told when the embedded database died for good: nothing works any more. */
+  onFailure?(error: PenstockError): void;
 }
 
 const DATABASE_START_MS = 60_000;
@@ -100,6 +103,10 @@ async function findEngine(config: Config, dataDirectory: string, options: Runtim
     return { target: config.database.url, embedded: false, borrowed: false, stop: none };
   const running = options.borrow ? await connectionOfRunning(dataDirectory) : null;
   if (running !== null) return { target: running, embedded: true, borrowed: true, stop: none };
-  const engine = await startEmbeddedPostgres({ dataDir: dataDirectory, logger: options.logger });
+  const engine = await startEmbeddedPostgres({
+    dataDir: dataDirectory,
+    logger: options.logger,
+    onFailure: options.onFailure,
+  });
   return { target: engine.connection, embedded: true, borrowed: false, stop: () => engine.stop() };
 }
