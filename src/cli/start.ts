@@ -23,7 +23,7 @@ export function startCommand(): Command {
         );
       }
       logger.info({ api: daemon.url, docs: `${daemon.url}/docs` }, 'Ready');
-      daemon.failed.then(async (error) => {
+      void daemon.failed.then(async (error) => {
         logger.fatal({ code: error.code }, error.message);
         await daemon.stop('failure');
         process.exit(1);
