@@ -62,7 +62,13 @@ export const LIMITS = {
 
   /** API. */
   requestBytes: 80 * 1024 * 1024,
+  /** Bodies that carry records but no mail. */
+  recordRequestBytes: 16 * 1024 * 1024,
+  requestTimeoutMs: 120_000,
   pageSize: 1_000,
+  /** Larger messages are not put into JSON; they are downloaded. */
+  rawInJsonBytes: 32 * 1024 * 1024,
+  releaseAtOnce: 10_000,
   batchItems: 1_000,
 
   /** Free disk below this pauses intake (bytes). */

@@ -1,0 +1,14 @@
+import { atItem } from './problem.ts';
+
+/** Works through the items of a POST in order; the first bad one fails the whole, and its index is named. */
+export async function inOneTransaction<I, R>(items: I[], work: (item: I) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const [index, item] of items.entries()) {
+    try {
+      results.push(await work(item));
+    } catch (error) {
+      throw items.length === 1 ? error : atItem(error, index);
+    }
+  }
+  return results;
+}

@@ -1,0 +1,80 @@
+/**
+ * The Halo-compatible API. Everything that can be reached over HTTP is put together here, without a port: a server
+ * listens with it, a test injects requests.
+ */
+import { randomUUID } from 'node:crypto';
+import { parse as parseQuery } from 'node:querystring';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify from 'fastify';
+import { LIMITS } from '../limits.ts';
+import { ClientDirectory } from './auth/client-directory.ts';
+import { guardRoutes, identifyCallers } from './auth/guard.ts';
+import { Tokens } from './auth/tokens.ts';
+import { describeRoutes } from './docs/openapi.ts';
+import { docRoutes } from './docs/routes.ts';
+import { acceptBodies } from './http/bodies.ts';
+import { secureHeaders } from './http/headers.ts';
+import { compileInput } from './http/input.ts';
+import { handleErrors } from './http/problem.ts';
+import { limitRequests } from './http/rate-limit.ts';
+import type { Api } from './route.ts';
+import { authRoutes, tokenRoute } from './routes/auth.ts';
+import { ruleRoutes } from './routes/email-rule.ts';
+import { emailRoutes } from './routes/incoming-email.ts';
+import { mailRoutes } from './routes/mail.ts';
+import { mailboxRoutes } from './routes/mailbox.ts';
+import { operationRoutes } from './routes/operations.ts';
+import type { ApiContext } from './services.ts';
+
+/** Builds the API, ready to listen or to be injected. */
+export async function buildApi(context: ApiContext): Promise<Api> {
+  const { server } = context.config;
+  const app = Fastify({
+    trustProxy: server.trustProxy,
+    bodyLimit: LIMITS.recordRequestBytes,
+    // A request that trickles in must not hold its connection for ever.
+    requestTimeout: LIMITS.requestTimeoutMs,
+    genReqId: () => randomUUID(),
+    routerOptions: {
+      // Halo's clients write /api/authinfo and /api/AuthInfo (halo-api.md 1.1).
+      caseSensitive: false,
+      ignoreTrailingSlash: true,
+      querystringParser: (text) => parseQuery(text, '&', '=', { maxKeys: 200 }) as Record<string, string>,
+      maxParamLength: 100,
+    },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  app.setValidatorCompiler(compileInput);
+  // Answers are made by us, field by field, so nothing is to be filtered; their schemas are for the document.
+  app.setSerializerCompiler(() => JSON.stringify);
+  acceptBodies(app);
+  handleErrors(app, context.events);
+  secureHeaders(app);
+
+  const tokens = new Tokens(context.db, context.keys);
+  const clients = new ClientDirectory(context.db);
+  identifyCallers(app, tokens, clients);
+  await limitRequests(app, server.requestsPerMinute);
+  guardRoutes(app);
+
+  await describeRoutes(app, context.version);
+  const routes = async (scope: Api): Promise<void> => {
+    authRoutes(scope, context);
+    mailboxRoutes(scope, context);
+    ruleRoutes(scope, context);
+    emailRoutes(scope, context);
+    mailRoutes(scope, context);
+  };
+  await app.register(routes, { prefix: '/api' });
+  await app.register(async (scope: Api) => {
+    // The same calls at the root, for clients whose base URL lacks /api. They are described once.
+    scope.addHook('onRoute', (route) => {
+      route.schema = { ...route.schema, hide: true };
+    });
+    await routes(scope);
+  });
+  await app.register(async (scope: Api) => await tokenRoute(scope, context, tokens, clients));
+  operationRoutes(app, context.services);
+  docRoutes(app);
+  return app;
+}

@@ -1,0 +1,73 @@
+/**
+ * What the API needs from the rest of the daemon. The daemon binds it; tests give their own. Reading and
+ * changing rows is not here: the API does that itself through src/store.
+ */
+import type { Readable } from 'node:stream';
+import type { Config } from '../config/settings.ts';
+import type { ParsedMessage } from '../message/message.ts';
+import type { Events } from '../observe/events.ts';
+import type { Explanation } from '../rule/explain.ts';
+import type { Rule } from '../rule/rule.ts';
+import type { DiagnosisStep, SourceKind } from '../source/source.ts';
+import type { Database } from '../store/database.ts';
+import type { RawBytes } from '../store/intake.ts';
+import type { Keyring } from '../store/keyring.ts';
+import type { MailboxSettings } from '../store/mailbox-settings.ts';
+
+/** A record that was committed and now waits for a worker. */
+export interface QueuedEmail {
+  id: number;
+  mailboxId: number;
+}
+
+/** The bytes of messages. `RawStore` is one. */
+export interface RawMessages {
+  put(bytes: Buffer): Promise<RawBytes>;
+  read(sha256: Buffer): Promise<Buffer>;
+  open(sha256: Buffer): Promise<Readable>;
+}
+
+/** Secrets of a mailbox that is being tested: what was posted, or what is stored. */
+export interface MailboxSecrets {
+  password: string | null;
+  token: string | null;
+}
+
+export interface OperationalAnswer {
+  ok: boolean;
+  /** Printed as JSON. */
+  body: object;
+}
+
+export interface ApiServices {
+  raw: RawMessages;
+  /** Called after the commit. Never fails: what is not enqueued is swept up later. */
+  enqueue(emails: QueuedEmail[]): Promise<void>;
+  /** Parses a message where a hostile one can do no harm. Fails as processing would. */
+  parse(bytes: Buffer): Promise<ParsedMessage>;
+  /** Runs rules over a message and keeps every verdict, like `parse` out of harm's way. Changes nothing. */
+  explain(rules: Rule[], bytes: Buffer, mailboxId: number): Promise<Explanation>;
+  /** Tries settings step by step against the real server. `signal` ends it. */
+  diagnose(
+    kind: SourceKind,
+    settings: MailboxSettings,
+    secrets: MailboxSecrets,
+    signal: AbortSignal,
+  ): Promise<DiagnosisStep[]>;
+  live(): Promise<OperationalAnswer>;
+  ready(): Promise<OperationalAnswer>;
+  /** The metrics in Prometheus' text format. */
+  metrics(): Promise<{ contentType: string; body: string }>;
+}
+
+/** Everything {@link buildApi} is given. */
+export interface ApiContext {
+  db: Database;
+  keys: Keyring;
+  events: Events;
+  config: Pick<Config, 'server' | 'poller'>;
+  version: string;
+  services: ApiServices;
+  /** Lifetime of tokens; an hour when not given. */
+  tokenSeconds?: number;
+}
