@@ -66,9 +66,12 @@ export interface ThreadTicket {
 export interface ThreadFacts {
   /** Messages stored in this mailbox, of those asked for. */
   knownMessageIds: readonly { messageId: string; ticketId: number }[];
-  /** The tickets that were asked for, and those that the messages belong to, as far as they exist. */
+  /**
+   * The tickets that were asked for by number, as far as they exist. Those found in other ways may be among them,
+   * and must be for `subject_and_sender` to work within one mailbox.
+   */
   tickets: readonly ThreadTicket[];
-  /** Tickets found by subject and sender; they are in `tickets` too. */
+  /** Tickets found by subject and sender. */
   sameSubjectAndSender: readonly number[];
   senderIsAgent: boolean;
 }
@@ -161,10 +164,13 @@ export function findTicket(message: ThreadMessage, facts: ThreadFacts, context: 
     refusal: string | null,
   ) => {
     const ticket = tickets.get(ticketId);
-    if (ticket === undefined) note(rung, value, null, false, 'no such ticket');
-    else if (policy.onlySameMailbox && rung !== 'command' && ticket.mailboxId !== mailboxId)
+    if (ticket === undefined && BY_NUMBER.has(rung)) {
+      note(rung, value, null, false, 'no such ticket');
+    } else if (policy.onlySameMailbox && !isHere(rung, ticket, mailboxId)) {
       note(rung, value, ticketId, false, 'the ticket belongs to another mailbox');
-    else note(rung, value, ticketId, refusal === null, refusal ?? reason);
+    } else {
+      note(rung, value, ticketId, refusal === null, refusal ?? reason);
+    }
   };
 
   if (context.addToTicketId !== null) {
@@ -210,6 +216,17 @@ export function findTicket(message: ThreadMessage, facts: ThreadFacts, context: 
     }
   }
   return conclude(evidence);
+}
+
+/** Rungs that name a ticket by its number, which may be anything; the others come out of the database. */
+const BY_NUMBER: ReadonlySet<ThreadRung> = new Set(['command', 'token', 'subject_tag']);
+
+/** Whether a ticket belongs to the mailbox, for those who thread within one mailbox only. */
+function isHere(rung: ThreadRung, ticket: ThreadTicket | undefined, mailboxId: number): boolean {
+  if (rung === 'command') return true;
+  if (ticket !== undefined) return ticket.mailboxId === mailboxId;
+  // A stored message was found in this mailbox, and so, as long as the switch is on, was its ticket.
+  return rung === 'in_reply_to' || rung === 'references';
 }
 
 const LADDER: readonly ThreadRung[] = [

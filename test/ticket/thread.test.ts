@@ -173,6 +173,16 @@ describe('the ladder of evidence', () => {
     expect(find({ subject: '[ID:7]' }, facts).ticketId).toBe(7);
   });
 
+  it('believes the database about tickets that were not asked for by number', () => {
+    const facts = { knownMessageIds: [{ messageId: 'a@x', ticketId: 7 }], sameSubjectAndSender: [7] };
+    const answer = { inReplyTo: ['a@x'] };
+    expect(find(answer, facts).ticketId).toBe(7);
+    expect(find(answer, facts, { onlySameMailbox: true }).ticketId).toBe(7);
+    expect(find({ subject: 'Printer' }, facts, { matchSubjectAndSender: true }).ticketId).toBe(7);
+    const policy = { matchSubjectAndSender: true, onlySameMailbox: true };
+    expect(find({ subject: 'Printer' }, facts, policy)).toEqual({ ...none, possibleParents: [7] });
+  });
+
   it('looks for a tag in the body when that is switched on, in its newest part', () => {
     const message = { subject: 'no tag', text: 'see [ID:7]\n> [ID:8]', newestText: 'see [ID:7]' };
     expect(find(message, { tickets })).toEqual(none);
