@@ -7,9 +7,27 @@ const OUTCOME_WORDS: Readonly<Record<string, string>> = {
   create: 'ticket created',
   update: 'ticket updated',
   close: 'ticket closed',
+  alert_open: 'alert opened',
+  alert_update: 'alert updated',
+  alert_close: 'alert closed',
+  service_status: 'service status noted',
+  drop: 'dropped (sender not known)',
   ignore: 'ignored',
   park: 'parked (sender not known)',
   quarantine: 'quarantined',
+};
+/** The codes of reasons as a person says them; others are shown as they are. */
+const REASON_WORDS: Readonly<Record<string, string>> = {
+  no_rule: 'no rule matched, and it belongs to no ticket',
+  rule: '',
+  reply: 'answers a message of that ticket',
+  supplier_reference: 'has the supplier reference of that ticket',
+  supplier_reference_unknown: 'first mail with this supplier reference',
+  new_alert: 'first mail with this alert key',
+  same_alert: 'same alert key again',
+  recovered: 'same alert key, and it is over',
+  bounce: 'a bounce, and no rule wants it',
+  report: 'a receipt, and no rule wants it',
 };
 /** One of each of these is shown with its reason. */
 const EXAMPLES = [
@@ -83,10 +101,14 @@ function exampleTable(records: readonly DemoRecord[]): string {
     const record = records.find((candidate) => candidate.kind === kind);
     if (!record) return [];
     const { id, subject, outcome, ticket, rule, reason } = record;
-    const why = rule === null ? reason : `rule "${rule}"${reason === '' ? '' : `: ${reason}`}`;
-    return [[id, truncate(printable(subject), 38), words(outcome), ticket ?? '', why]];
+    return [[id, truncate(printable(subject), 38), words(outcome), ticket ?? '', because(rule, reason)]];
   });
   return table(['id', 'subject', 'outcome', 'ticket', 'because'], rows, { indent: INDENT, maxCellWidth: 90 });
+}
+
+function because(rule: string | null, reason: string): string {
+  const told = REASON_WORDS[reason] ?? reason;
+  return [rule === null ? '' : `rule "${rule}"`, told].filter((part) => part !== '').join(': ');
 }
 
 function proof({ audit, missing, unmet, records, seconds }: DemoReport): string {

@@ -25,7 +25,7 @@ function record(changes: Partial<DemoRecord> = {}): DemoRecord {
     class: 'human',
     rule: null,
     outcome: 'create',
-    reason: 'no rule and no ticket matched',
+    reason: 'no_rule',
     ticket: 7,
     milliseconds: 40,
     expect: { outcome: 'create', class: 'human', rule: null },
@@ -66,7 +66,7 @@ describe('a record of the demo', () => {
       conditions: [],
       extracted: [],
     },
-    { at, event: 'outcome', kind: 'create', reason: 'a new alert', ticket: 12 },
+    { at, event: 'outcome', kind: 'alert_open', reason: 'new_alert', ticket: 12 },
   ];
 
   it('is put together from list and trace', () => {
@@ -79,8 +79,8 @@ describe('a record of the demo', () => {
       subject: sample.subject,
       class: 'auto-generated',
       rule: 'Monitoring alerts',
-      outcome: 'create',
-      reason: 'a new alert',
+      outcome: 'alert_open',
+      reason: 'new_alert',
       ticket: 12,
       milliseconds: 250,
       expect: sample.expect,
@@ -181,7 +181,7 @@ describe('the summary', () => {
       outcome: 'ignore',
       rule: 'Newsletters',
       ticket: null,
-      reason: 'type ignore',
+      reason: 'rule',
     }),
     record({
       id: 3,
@@ -200,7 +200,8 @@ describe('the summary', () => {
     expect(text).toMatch(/quarantined +1\n/);
     expect(text).toMatch(/not read +1\n/);
     expect(text).toMatch(/Newsletters +1\n/);
-    expect(text).toMatch(/2 +Printer +ignored +rule "Newsletters": type ignore\n/);
+    expect(text).toMatch(/1 +Printer +ticket created +7 +no rule matched, and it belongs to no ticket\n/);
+    expect(text).toMatch(/2 +Printer +ignored +rule "Newsletters"\n/);
     expect(text).toMatch(/3 +Printer +quarantined +Too deep. \(mime_limit\)\n/);
     expect(text).toContain('3 on the server, 3 accounted for, 0 unaccounted.');
     expect(text).toContain('Every message became what it should.');

@@ -37,7 +37,7 @@ describe('the sample rules', () => {
     for (const sample of readable) {
       const { rule, closes, passedOver } = await matched(sample);
       expect(rule?.name ?? null, sample.name).toBe(sample.expect.rule);
-      expect(closes, sample.name).toBe(sample.expect.outcome === 'close');
+      expect(closes, sample.name).toBe(sample.expect.outcome === 'alert_close');
       expect(passedOver).toEqual([]);
     }
   });
@@ -59,7 +59,7 @@ describe('the sample rules', () => {
   });
 
   it('take alert keys that are the same in problem and recovery', async () => {
-    for (const end of samples.filter(({ expect: { outcome } }) => outcome === 'close')) {
+    for (const end of samples.filter(({ expect: { outcome } }) => outcome === 'alert_close')) {
       const start = samples.find(({ name }) => name === end.after)!;
       const keyOf = async (sample: Sample) =>
         (await matched(sample)).extractions.find(({ target }) => target === 'slot:alert_key')?.value;

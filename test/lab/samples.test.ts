@@ -106,7 +106,7 @@ describe('sample messages', () => {
 
   it('end each problem once, after every mail about it', () => {
     for (const kind of ['alert-recovery', 'pager', 'on-call'] as const) {
-      const ends = ofKind(kind).filter(({ expect: { outcome } }) => outcome === 'close');
+      const ends = ofKind(kind).filter(({ expect: { outcome } }) => outcome === 'alert_close');
       expect(ends.length, kind).toBeGreaterThan(0);
       const problems = ends.map(({ after }) => after);
       expect(new Set(problems).size).toBe(problems.length);
@@ -119,11 +119,11 @@ describe('sample messages', () => {
     for (const sample of [...ofKind('alert-problem'), ...ofKind('alert-recovery')].sort((a, b) =>
       a.name.localeCompare(b.name),
     )) {
-      if (sample.expect.outcome === 'create') {
+      if (sample.expect.outcome === 'alert_open') {
         expect(open.has(key(sample)), sample.name).toBe(false);
         open.add(key(sample));
       } else expect(open.has(key(sample)), sample.name).toBe(true);
-      if (sample.expect.outcome === 'close') open.delete(key(sample));
+      if (sample.expect.outcome === 'alert_close') open.delete(key(sample));
     }
   });
 
@@ -166,7 +166,7 @@ describe('the stream after the first samples', () => {
     const ids = [...samples, ...more].flatMap(({ messageId }) => messageId ?? []);
     expect(new Set(ids).size).toBe(ids.length);
     expect(new Set(more.map(({ kind }) => kind)).size).toBeGreaterThan(8);
-    expect(more.filter(({ expect: { outcome } }) => outcome === 'close').length).toBeGreaterThan(20);
+    expect(more.filter(({ expect: { outcome } }) => outcome === 'alert_close').length).toBeGreaterThan(20);
   });
 
   it('starts on its own as well', () => {

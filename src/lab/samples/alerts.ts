@@ -98,7 +98,7 @@ function writeAlert(
     ],
     follows: problem ?? undefined,
     expect: {
-      outcome: ends ? 'close' : repeated ? 'update' : 'create',
+      outcome: ends ? 'alert_close' : repeated ? 'alert_update' : 'alert_open',
       class: 'auto-generated',
       rule: 'Monitoring alerts',
     },
@@ -186,7 +186,7 @@ function writeIncident(writer: SampleWriter, incident: Incident): Sample {
     entity: textEntity(`${lines.join('\n')}\n`),
     headers: [['Auto-Submitted', 'auto-generated']],
     follows: problem,
-    expect: { outcome: problem ? 'close' : 'create', class: 'auto-generated', rule },
+    expect: { outcome: problem ? 'alert_close' : 'alert_open', class: 'auto-generated', rule },
   });
 }
 

@@ -89,7 +89,7 @@ export function serviceStatus(writer: SampleWriter): Sample {
         'You receive this message because you follow our status page.\n',
     ),
     headers: [['Auto-Submitted', 'auto-generated']],
-    expect: { outcome: 'create', class: 'auto-generated', rule: 'Hosting status' },
+    expect: { outcome: 'service_status', class: 'auto-generated', rule: 'Hosting status' },
   });
 }
 

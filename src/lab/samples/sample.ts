@@ -40,7 +40,15 @@ export type SampleKind = (typeof SAMPLE_KINDS)[number];
 
 /** What Penstock should make of a sample with the rules of rules.ts. */
 export interface Expectation {
-  outcome: 'create' | 'update' | 'close' | 'ignore' | 'quarantine';
+  outcome:
+    | 'create'
+    | 'update'
+    | 'alert_open'
+    | 'alert_update'
+    | 'alert_close'
+    | 'service_status'
+    | 'ignore'
+    | 'quarantine';
   /** Null when nothing can be said, as for mail that no parser may read. */
   class: MessageClass | null;
   /** Name of the rule that decides; null = none. */
