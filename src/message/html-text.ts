@@ -43,6 +43,8 @@ const PARAGRAPHS = new Set(['p', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'pre', 'blo
 /** Deeper quoting is shown as this deep. */
 const MAX_QUOTE_DEPTH = 10;
 
+const BULLET = '* ';
+
 const SPACE = 0x20;
 
 /**
@@ -115,10 +117,10 @@ class TextWriter {
     if (name === 'br') {
       this.#breakLine();
     } else if (name === 'td' || name === 'th') {
-      if (this.#line !== '') this.#pendingSpace = true;
+      if (this.#line !== '' && this.#line !== BULLET) this.#pendingSpace = true;
     } else if (BLOCKS.has(name)) {
       this.#endLine();
-      if (name === 'li' && !closing) this.#line = '* ';
+      if (name === 'li' && !closing) this.#line = BULLET;
       if (name === 'hr' && !closing) {
         this.#line = '-----';
         this.#endLine();
@@ -164,11 +166,11 @@ class TextWriter {
     while (from < text.length) {
       let start = from;
       while (start < text.length && isBlank(text.charCodeAt(start))) start++;
-      if (start > from && this.#line !== '') this.#pendingSpace = true;
+      if (start > from && this.#line !== '' && this.#line !== BULLET) this.#pendingSpace = true;
       let end = start;
       while (end < text.length && !isBlank(text.charCodeAt(end))) end++;
       if (end > start) {
-        if (this.#pendingSpace && !this.#line.endsWith(' ')) this.#line += ' ';
+        if (this.#pendingSpace) this.#line += ' ';
         this.#pendingSpace = false;
         this.#line += text.slice(start, end);
       }
@@ -178,7 +180,7 @@ class TextWriter {
 
   /** Ends the line if it has text. */
   #endLine(): void {
-    if (this.#line.trim() !== '' && this.#line !== '* ') this.#breakLine();
+    if (this.#line.trim() !== '' && this.#line !== BULLET) this.#breakLine();
     this.#line = '';
     this.#pendingSpace = false;
   }

@@ -1,6 +1,6 @@
 import { decodePlain } from './encoded-words.ts';
 import { parseStructuredValue, type StructuredValue, textParameter } from './parameters.ts';
-import { type TransferEncoding, transferEncoding } from './transfer-encoding.ts';
+import { type DecodedSize, type TransferEncoding, transferEncoding } from './transfer-encoding.ts';
 
 /** A header field as it came: unfolded, undecoded, one character a byte. */
 export interface RawField {
@@ -33,6 +33,14 @@ export interface ScannedLeaf {
   kept: Buffer[];
   /** True when `kept` ends before the part does. */
   cut: boolean;
+}
+
+/** A leaf whose content passes by. */
+export interface OpenLeaf {
+  leaf: ScannedLeaf;
+  size: DecodedSize;
+  /** How many more bytes are kept. */
+  keep: number;
 }
 
 /** RFC 2046 allows 70 characters; more is taken, without end is not. */

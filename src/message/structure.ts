@@ -1,6 +1,14 @@
 import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { boundaryOf, describeLeaf, MAX_BOUNDARY, type RawField, type ScannedLeaf } from './scanned-leaf.ts';
+import { type Delimiter, OpenMultiparts } from './open-multiparts.ts';
+import {
+  boundaryOf,
+  describeLeaf,
+  MAX_BOUNDARY,
+  type OpenLeaf,
+  type RawField,
+  type ScannedLeaf,
+} from './scanned-leaf.ts';
 import { DecodedSize } from './transfer-encoding.ts';
 
 /** The limits that the scan enforces before anything is built from a message. */
@@ -32,24 +40,6 @@ export interface Structure {
 
 /** Decides how many bytes of the encoded content of a leaf are kept. */
 export type KeepContent = (leaf: ScannedLeaf) => number;
-
-/** A multipart that is open at the current position. */
-interface OpenMultipart {
-  type: string;
-  part: string;
-  boundary: string;
-  children: number;
-  /** The multipart further out that has the same boundary; it counts again when this one is closed. */
-  shadowed: number | undefined;
-  /** What becomes a leaf when no part ever follows. */
-  preamble: OpenLeaf;
-}
-
-interface OpenLeaf {
-  leaf: ScannedLeaf;
-  size: DecodedSize;
-  keep: number;
-}
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -88,8 +78,7 @@ export class StructureScanner {
   #field: RawField | null = null;
   #fieldCount = 0;
   #part = '1';
-  #stack: OpenMultipart[] = [];
-  #boundaries = new Map<string, number>();
+  readonly #multiparts = new OpenMultiparts();
   #open: OpenLeaf | null = null;
 
   readonly #result: Structure = {
@@ -257,7 +246,7 @@ export class StructureScanner {
     this.#position = position;
     this.#searched = position;
     this.#atLineStart = true;
-    const parent = this.#stack.at(-1) ?? null;
+    const parent = this.#multiparts.innermost;
     if (parent === null) this.#result.fields = this.#fields;
     const leaf = describeLeaf(this.#fields, this.#part, parent?.type ?? null);
     leaf.start = this.#base + position;
@@ -270,20 +259,14 @@ export class StructureScanner {
       this.#open = this.#openLeaf(leaf);
       return;
     }
-    if (this.#stack.length >= this.#limits.mimeDepth) throw limitError('mimeDepth', this.#limits.mimeDepth);
-    const multipart: OpenMultipart = {
-      type: leaf.contentType,
-      part: parent === null ? '' : this.#part,
-      boundary,
-      children: 0,
-      shadowed: this.#boundaries.get(boundary),
-      preamble: this.#openLeaf({ ...leaf, contentType: 'text/plain', encoding: 'identity', kept: [] }),
-    };
-    multipart.preamble.keep = Math.min(multipart.preamble.keep, MAX_PREAMBLE);
-    this.#boundaries.set(boundary, this.#stack.length);
-    this.#stack.push(multipart);
-    this.#result.depth = Math.max(this.#result.depth, this.#stack.length);
-    this.#open = multipart.preamble;
+    if (this.#multiparts.depth >= this.#limits.mimeDepth)
+      throw limitError('mimeDepth', this.#limits.mimeDepth);
+    const preamble = this.#openLeaf({ ...leaf, contentType: 'text/plain', encoding: 'identity', kept: [] });
+    preamble.keep = Math.min(preamble.keep, MAX_PREAMBLE);
+    const part = parent === null ? '' : this.#part;
+    this.#multiparts.open({ type: leaf.contentType, part, boundary, children: 0, preamble });
+    this.#result.depth = Math.max(this.#result.depth, this.#multiparts.depth);
+    this.#open = preamble;
   }
 
   #openLeaf(leaf: ScannedLeaf): OpenLeaf {
@@ -293,7 +276,7 @@ export class StructureScanner {
   /** Looks for the next delimiter line. False when more bytes are needed. */
   #readBody(): boolean {
     const buffer = this.#buffer;
-    if (this.#boundaries.size === 0) {
+    if (this.#multiparts.depth === 0) {
       this.#feed(buffer.length);
       return false;
     }
@@ -342,17 +325,12 @@ export class StructureScanner {
   }
 
   /** Compares a line that starts with two dashes with every open boundary. */
-  #matchDelimiter(start: number, end: number): { level: number; closes: boolean } | null {
-    if (this.#boundaries.size === 0 || end - start > MAX_DELIMITER_LINE) return null;
-    const text = this.#buffer.toString('latin1', start + 2, end).trimEnd();
-    const level = this.#boundaries.get(text);
-    if (level !== undefined) return { level, closes: false };
-    if (!text.endsWith('--')) return null;
-    const closed = this.#boundaries.get(text.slice(0, -2));
-    return closed === undefined ? null : { level: closed, closes: true };
+  #matchDelimiter(start: number, end: number): Delimiter | null {
+    if (this.#multiparts.depth === 0 || end - start > MAX_DELIMITER_LINE) return null;
+    return this.#multiparts.match(this.#buffer.toString('latin1', start + 2, end).trimEnd());
   }
 
-  #takeDelimiter(delimiter: { level: number; closes: boolean }, next: number): void {
+  #takeDelimiter(delimiter: Delimiter, next: number): void {
     // A delimiter of an outer multipart ends everything inside it.
     this.#popTo(delimiter.level + 1, true);
     this.#position = next;
@@ -364,7 +342,7 @@ export class StructureScanner {
       this.#state = 'body';
       return;
     }
-    const multipart = this.#stack[delimiter.level]!;
+    const multipart = this.#multiparts.at(delimiter.level);
     multipart.children++;
     this.#state = 'header';
     this.#beginPart(
@@ -373,10 +351,8 @@ export class StructureScanner {
   }
 
   #popTo(height: number, unclosed: boolean): void {
-    while (this.#stack.length > height) {
-      const multipart = this.#stack.pop()!;
-      if (multipart.shadowed === undefined) this.#boundaries.delete(multipart.boundary);
-      else this.#boundaries.set(multipart.boundary, multipart.shadowed);
+    while (this.#multiparts.depth > height) {
+      const multipart = this.#multiparts.close();
       if (unclosed) this.#warn(`Multipart ${multipart.part || 'of the message'} has no closing delimiter.`);
       if (multipart.children === 0) {
         this.#warn(`Multipart ${multipart.part || 'of the message'} has no parts; read as text.`);
@@ -404,7 +380,7 @@ export class StructureScanner {
     if (open === null) return;
     open.leaf.end = Math.max(open.leaf.start, this.#base + end);
     open.leaf.size = open.size.bytes;
-    if (this.#stack.at(-1)?.preamble !== open) this.#result.leaves.push(open.leaf);
+    if (this.#multiparts.innermost?.preamble !== open) this.#result.leaves.push(open.leaf);
   }
 
   #warn(text: string): void {

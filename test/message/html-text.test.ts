@@ -48,6 +48,9 @@ describe('htmlToText', () => {
     ['closers', `<style>${'</'.repeat(500_000)}`],
     ['ampersands', '&'.repeat(1_000_000)],
     ['blanks', ' '.repeat(1_000_000)],
+    ['words', 'a '.repeat(500_000)],
+    ['cells', '<td>x'.repeat(200_000)],
+    ['lines', '<pre>\n'.repeat(150_000)],
   ])('ends on a megabyte of %s', (_name, html) => {
     expect(htmlToText(html).length).toBeLessThanOrEqual(html.length * 11);
   });
