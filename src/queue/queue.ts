@@ -34,12 +34,19 @@ const LOCK_MS = 60_000;
 const ADD_DEADLINE_MS = 5_000;
 
 export async function openQueue(target: QueueTarget, onError: (error: Error) => void): Promise<JobQueue> {
-  return 'redisUrl' in target ? await openOnRedis(target.redisUrl, onError) : await openOnPostgres(target.postgres, onError);
+  return 'redisUrl' in target
+    ? await openOnRedis(target.redisUrl, onError)
+    : await openOnPostgres(target.postgres, onError);
 }
 
 async function openOnRedis(url: string, onError: (error: Error) => void): Promise<JobQueue> {
   // The producer fails at once when Redis is away; the worker's own connection waits for it.
-  const producer = new Redis(url, { maxRetriesPerRequest: null, enableOfflineQueue: false, lazyConnect: true, retryStrategy });
+  const producer = new Redis(url, {
+    maxRetriesPerRequest: null,
+    enableOfflineQueue: false,
+    lazyConnect: true,
+    retryStrategy,
+  });
   const consumer = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true, retryStrategy });
   watch(producer, onError);
   watch(consumer, onError);
@@ -67,7 +74,14 @@ async function openOnRedis(url: string, onError: (error: Error) => void): Promis
 async function openOnPostgres(settings: pg.ClientConfig, onError: (error: Error) => void): Promise<JobQueue> {
   const { Queue: PgQueue, Worker: PgWorker } = withBackend(createPostgresBackend);
   // Two pools of its own: the schema goes with the pool, and a busy worker must not starve the producer.
-  const connection = (max: number) => ({ ...settings, max, schema: 'bullmq', migrate: true, application_name: 'penstock-queue' });
+  const base = withOptionsApart(settings);
+  const connection = (max: number) => ({
+    ...base,
+    max,
+    schema: 'bullmq',
+    migrate: true,
+    application_name: 'penstock-queue',
+  });
   const queue = new PgQueue<JobData>(QUEUE_NAME, { connection: connection(2) as never });
   watch(queue, onError);
   await queue.waitUntilReady();
@@ -78,6 +92,20 @@ async function openOnPostgres(settings: pg.ClientConfig, onError: (error: Error)
       lockDuration: LOCK_MS,
     }) as unknown as Worker;
   return makeJobQueue('postgres', queue as unknown as Queue, makeWorker, onError, async () => undefined);
+}
+
+/**
+ * The queue finds its tables by a search path that it puts into `options`. Whatever stands in a URL wins over that,
+ * so options of the URL are taken out and given beside it, where the queue adds its own to them.
+ */
+function withOptionsApart(settings: pg.ClientConfig): pg.ClientConfig {
+  const { connectionString } = settings;
+  if (connectionString === undefined || !URL.canParse(connectionString)) return settings;
+  const url = new URL(connectionString);
+  const options = url.searchParams.get('options');
+  if (options === null) return settings;
+  url.searchParams.delete('options');
+  return { ...settings, connectionString: url.href, options };
 }
 
 function makeJobQueue(
@@ -138,7 +166,10 @@ function retryStrategy(attempt: number): number {
 async function withDeadline<T>(promise: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(fail('queue_unavailable', `The queue did not answer within ${ms} ms.`)), ms);
+    timer = setTimeout(
+      () => reject(fail('queue_unavailable', `The queue did not answer within ${ms} ms.`)),
+      ms,
+    );
   });
   try {
     return await Promise.race([promise, expired]);
@@ -157,8 +188,12 @@ export async function checkRedis(url: string): Promise<string[]> {
     const policy = ((await redis.config('GET', 'maxmemory-policy')) as string[])[1];
     const appendOnly = ((await redis.config('GET', 'appendonly')) as string[])[1];
     const warnings: string[] = [];
-    if (policy !== 'noeviction') warnings.push(`maxmemory-policy is ${policy}; set noeviction, or jobs are dropped and only come back by the sweeper.`);
-    if (appendOnly !== 'yes') warnings.push('appendonly is off; after a restart jobs come back only by the sweeper.');
+    if (policy !== 'noeviction')
+      warnings.push(
+        `maxmemory-policy is ${policy}; set noeviction, or jobs are dropped and only come back by the sweeper.`,
+      );
+    if (appendOnly !== 'yes')
+      warnings.push('appendonly is off; after a restart jobs come back only by the sweeper.');
     return warnings;
   } catch (error) {
     return [`Redis does not answer CONFIG: ${(error as Error).message}`];
