@@ -3,5 +3,5 @@ import { readFileSync } from 'node:fs';
 
 const read = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8');
 
-export const PAGE_SCRIPT = read('./page.js');
+export const PAGE_SCRIPT = read('./script.js');
 export const PAGE_STYLE = read('./page.css');

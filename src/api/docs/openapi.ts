@@ -21,6 +21,11 @@ export const TAGS = [
 
 /** Statuses that calls can end with beside their own. */
 const PROBLEMS = { 400: 'Something in the request is wrong.', 404: 'There is no such record.' };
+const WRITE_PROBLEMS = {
+  409: 'The record is in a state that does not allow this.',
+  413: 'The body or the message is too large.',
+  415: 'The body is not JSON.',
+};
 const GUARD_PROBLEMS = {
   401: 'The token is missing, wrong or expired.',
   403: 'The token lacks the scope.',
@@ -45,6 +50,7 @@ export async function describeRoutes(app: Api, version: string): Promise<void> {
       const scopes = scopesFor(access);
       const problems: Record<string, string> = {
         ...PROBLEMS,
+        ...(route.method === 'GET' ? {} : WRITE_PROBLEMS),
         ...(access === 'public' ? {} : GUARD_PROBLEMS),
       };
       const own = (schema?.response ?? {}) as Record<string, unknown>;
