@@ -38,7 +38,18 @@ function makeRule(id: number): Rule {
     { from: `@${word()}.${word()}.example`, subject: word() },
     { body: `${word()} ${word()} ${word()} ${word()}` },
     { to: `${word()}-${id}@`, body: word() },
-  ][id % 5]!;
+    {
+      patterns: [
+        {
+          field: 'text',
+          pattern: `${word()}-${id}: \\w+`,
+          flags: 'i',
+          required: true,
+          groups: [],
+        },
+      ],
+    },
+  ][id % 6]! as Partial<Rule>;
   return {
     id,
     guid: '',
@@ -107,9 +118,19 @@ function makeMessage(): ParsedMessage {
   };
 }
 
-/** The obvious way, done with care: each text is folded once a message, each condition once a rule set. */
+/**
+ * The obvious way, done with care: each text is folded once a message, each condition once a rule set, patterns
+ * run on the built-in engine.
+ */
 class NaiveRules {
-  readonly #rules: { rule: Rule; from: string; to: string; subject: string; body: string }[];
+  readonly #rules: {
+    rule: Rule;
+    from: string;
+    to: string;
+    subject: string;
+    body: string;
+    patterns: RegExp[];
+  }[];
 
   constructor(rules: Rule[]) {
     this.#rules = [...rules]
@@ -120,6 +141,7 @@ class NaiveRules {
         to: rule.to.toLowerCase(),
         subject: rule.subject.toLowerCase(),
         body: rule.body.toLowerCase(),
+        patterns: rule.patterns.map(({ pattern, flags }) => new RegExp(pattern, flags)),
       }));
   }
 
@@ -141,6 +163,12 @@ class NaiveRules {
       const recipients = rule.matchCcAndBcc ? [...to, ...copies] : to;
       if (wanted.to !== '' && !address(recipients, wanted.to, rule.toExact)) continue;
       if (wanted.body !== '' && !(rule.scanFullBody ? full : newest).includes(wanted.body)) continue;
+      if (
+        !wanted.patterns.every((pattern) =>
+          pattern.test(rule.scanFullBody ? message.text : message.newestText),
+        )
+      )
+        continue;
       return rule;
     }
     return null;
@@ -165,7 +193,8 @@ function messageFor(rule: Rule): ParsedMessage {
   if (rule.fromExact || rule.from !== '')
     message.from = [{ name: '', address: rule.fromExact ? rule.from : `x${rule.from}` }];
   if (rule.to !== '') message.to = [{ name: '', address: `${rule.to}desk.example` }];
-  message.newestText = `${message.newestText}\r\n${rule.body}`;
+  const said = rule.patterns[0]?.pattern.replace('\\w+', 'x') ?? rule.body;
+  message.newestText = `${message.newestText}\r\n${said}`;
   message.text = `${message.newestText}\r\n\r\n${message.text}`;
   return message;
 }

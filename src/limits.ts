@@ -41,6 +41,8 @@ export const LIMITS = {
   rulePatternWork: 8_000_000,
   /** Characters that all patterns together may read for one message. */
   rulePatternCharsPerMessage: 128 * 1024 * 1024,
+  /** Patterns kept compiled in each thread that matches. */
+  rulePatternsCompiled: 2_000,
   /** One condition, tag, search text or constant of a rule. */
   ruleConditionChars: 4_000,
   ruleFieldMappings: 100,
@@ -64,7 +66,11 @@ export const LIMITS = {
   requestBytes: 80 * 1024 * 1024,
   /** Bodies that carry records but no mail. */
   recordRequestBytes: 16 * 1024 * 1024,
+  /** Bodies above the small size that are held in memory at once, in all. */
+  requestBytesAtOnce: 256 * 1024 * 1024,
+  requestBytesSmall: 1024 * 1024,
   requestTimeoutMs: 120_000,
+  diagnosisMs: 60_000,
   pageSize: 1_000,
   /** Larger messages are not put into JSON; they are downloaded. */
   rawInJsonBytes: 32 * 1024 * 1024,

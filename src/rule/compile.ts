@@ -1,9 +1,20 @@
 import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { HitSet, NeedleIndex } from './automaton.ts';
-import { fold, isBlank } from './fold.ts';
-import { type PreparedPattern, preparePattern } from './pattern-run.ts';
-import type { Rule, TextMatch } from './rule.ts';
+import {
+  type AddressCondition,
+  type CompiledRule,
+  compileRule,
+  INDEX_OF,
+  type IndexName,
+  Needles,
+  SCOPES,
+  type Scope,
+  type TextCondition,
+} from './compiled-rule.ts';
+import { fold } from './fold.ts';
+import { PatternCache } from './pattern-run.ts';
+import type { Rule } from './rule.ts';
 import type { MessageView } from './view.ts';
 
 /**
@@ -11,48 +22,6 @@ import type { MessageView } from './view.ts';
  * message is read once for the needles of all rules, and only rules whose most selective condition occurs are
  * looked at. Made inside the thread that matches; it holds scratch memory and serves one message at a time.
  */
-
-/** Where a needle is looked for. `copies` are Cc and Bcc. */
-export type Scope = 'subject' | 'text' | 'newest_text' | 'from' | 'to' | 'copies' | 'attachments';
-type IndexName = 'subject' | 'body' | 'address' | 'attachment';
-
-const SCOPES: readonly Scope[] = ['subject', 'text', 'newest_text', 'from', 'to', 'copies', 'attachments'];
-const INDEX_OF: Readonly<Record<Scope, IndexName>> = {
-  subject: 'subject',
-  text: 'body',
-  newest_text: 'body',
-  from: 'address',
-  to: 'address',
-  copies: 'address',
-  attachments: 'attachment',
-};
-
-/** A text that must occur. `id` is its number in the index of its scope. */
-export interface TextCondition {
-  needle: string;
-  id: number;
-}
-
-export interface AddressCondition extends TextCondition {
-  exact: boolean;
-}
-
-export interface AttachmentCondition extends TextCondition {
-  match: TextMatch;
-}
-
-/** A rule with its conditions folded and numbered. A condition that was left blank is null. */
-export interface CompiledRule {
-  rule: Rule;
-  from: AddressCondition | null;
-  to: AddressCondition | null;
-  subject: TextCondition | null;
-  body: TextCondition | null;
-  attachment: AttachmentCondition | null;
-  /** What the body is for this rule. */
-  bodyText: 'text' | 'newest_text';
-  patterns: PreparedPattern[];
-}
 
 /** The order in which rules are tried (halo-api 5.5): sequence descending, name without case, id. */
 export function orderRules(rules: readonly Rule[]): Rule[] {
@@ -64,20 +33,6 @@ export function orderRules(rules: readonly Rule[]): Rule[] {
     return a.rule.id - b.rule.id;
   });
   return keyed.map(({ rule }) => rule);
-}
-
-/** Collects distinct needles and numbers them. */
-class Needles {
-  readonly ids = new Map<string, number>();
-
-  id(needle: string): number {
-    let id = this.ids.get(needle);
-    if (id === undefined) {
-      id = this.ids.size;
-      this.ids.set(needle, id);
-    }
-    return id;
-  }
 }
 
 /** A condition by which a rule can be found. */
@@ -96,6 +51,7 @@ export class RuleSet {
   readonly version: number;
   /** All rules in the order in which they are tried, disabled ones too (they never match). */
   readonly compiled: readonly CompiledRule[];
+  readonly patterns = new PatternCache();
   readonly #indexes: Readonly<Record<IndexName, NeedleIndex>>;
   readonly #hits: Readonly<Record<Scope, HitSet>>;
   readonly #routes: Readonly<Record<Scope, Routes>>;
@@ -210,37 +166,17 @@ export function compileRules(rules: readonly Rule[], version: number): RuleSet {
   return new RuleSet(rules, version);
 }
 
-function compileRule(rule: Rule, needles: Record<IndexName, Needles>): CompiledRule {
-  const text = (index: IndexName, typed: string): TextCondition | null => {
-    if (isBlank(typed)) return null;
-    const needle = fold(typed);
-    return { needle, id: needles[index].id(needle) };
-  };
-  const address = (typed: string, exact: boolean): AddressCondition | null => {
-    const condition = isBlank(typed) ? null : fold(typed).trim();
-    if (condition === null) return null;
-    // An exact address is found by its hash and needs no place in the automaton.
-    return { needle: condition, id: exact ? -1 : needles.address.id(condition), exact };
-  };
-  const attachment = (): AttachmentCondition | null => {
-    if (isBlank(rule.attachmentName)) return null;
-    const needle = fold(rule.attachmentName.normalize('NFC')).trim();
-    return { needle, id: needles.attachment.id(needle), match: rule.attachmentMatch };
-  };
-  return {
-    rule,
-    from: address(rule.from, rule.fromExact),
-    to: address(rule.to, rule.toExact),
-    subject: rule.matchOnAttachment ? null : text('subject', rule.subject),
-    body: rule.matchOnAttachment ? null : text('body', rule.body),
-    attachment: rule.matchOnAttachment ? attachment() : null,
-    bodyText: rule.scanFullBody ? 'text' : 'newest_text',
-    patterns: rule.patterns.map(preparePattern),
-  };
-}
-
 /** The conditions of a rule that must hold and can be looked up. */
-function handlesOf({ rule, from, to, subject, body, attachment, bodyText }: CompiledRule): Handle[] {
+function handlesOf({
+  rule,
+  from,
+  to,
+  subject,
+  body,
+  attachment,
+  bodyText,
+  literals,
+}: CompiledRule): Handle[] {
   const handles: Handle[] = [];
   const byText = (scopes: Scope[], { needle, id }: TextCondition) =>
     handles.push({ kind: 'needle', scopes, id, weight: needle.length });
@@ -254,6 +190,7 @@ function handlesOf({ rule, from, to, subject, body, attachment, bodyText }: Comp
   if (subject !== null) byText(['subject'], subject);
   if (body !== null) byText([bodyText], body);
   if (attachment !== null) byText(['attachments'], attachment);
+  for (const literal of literals) byText([literal.scope], literal);
   if (rule.mailboxId !== null) handles.push({ kind: 'mailbox', mailboxId: rule.mailboxId, weight: 0 });
   return handles;
 }

@@ -24,10 +24,11 @@ export function explainRules(set: RuleSet, view: MessageView, context: MatchCont
   const verdicts: RuleVerdict[] = [];
   const result: RuleResult = { rule: null, verdict: null, passedOver: [], extractions: [], closes: false };
   for (const compiled of set.compiled) {
-    const run = new PatternRun(compiled.patterns, view, compiled.bodyText);
+    const run = new PatternRun(compiled.rule.patterns, set.patterns, view, compiled.bodyText);
     const reached =
       result.rule === null &&
-      plainConditions(compiled.rule, view, context, compiled.bodyText).every(({ matched }) => matched);
+      plainConditions(compiled.rule, view, context, compiled.bodyText).every(({ matched }) => matched) &&
+      compiled.literals.every(({ scope, needle }) => view.folded(scope).text.includes(needle));
     const state = reached ? requiredPatternsHold(run, budget) : 'no';
     const verdict = ruleVerdict(compiled, view, context, run, state === 'no' ? spare : budget);
     verdicts.push(verdict);

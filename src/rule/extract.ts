@@ -1,5 +1,5 @@
 import { LIMITS } from '../limits.ts';
-import type { CompiledRule } from './compile.ts';
+import type { CompiledRule } from './compiled-rule.ts';
 import { DROPPED, FOLD, type FoldedText, findFolded, fold, isBlank, SPACE, type Span } from './fold.ts';
 import type { PatternBudget } from './pattern.ts';
 import type { PatternRun } from './pattern-run.ts';
@@ -78,10 +78,10 @@ function fillMapping(
 
 function patternValues(view: MessageView, run: PatternRun, budget: PatternBudget): Extraction[] {
   const extractions: Extraction[] = [];
-  for (const [index, { source }] of run.patterns.entries()) {
+  for (const [index, { groups }] of run.patterns.entries()) {
     const { match, source: text } = run.outcome(index, budget);
     if (match === null) continue;
-    for (const { group, field } of source.groups) {
+    for (const { group, field } of groups) {
       const span = match.groups.find((candidate) => candidate.group === group);
       if (span === undefined) continue;
       const found = valueAt(view.text(text), span.start, span.end);

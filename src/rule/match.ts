@@ -1,4 +1,5 @@
-import type { AddressCondition, AttachmentCondition, CompiledRule, RuleSet } from './compile.ts';
+import type { RuleSet } from './compile.ts';
+import type { AddressCondition, AttachmentCondition, CompiledRule } from './compiled-rule.ts';
 import { extract } from './extract.ts';
 import { newPatternBudget } from './pattern.ts';
 import { PatternRun, requiredPatternsHold } from './pattern-run.ts';
@@ -17,7 +18,7 @@ export function matchRules(set: RuleSet, view: MessageView, context: MatchContex
   for (const rank of set.candidates(view, context.mailboxId)) {
     const compiled = set.compiled[rank]!;
     if (!plainConditionsHold(set, compiled, view, context)) continue;
-    const run = new PatternRun(compiled.patterns, view, compiled.bodyText);
+    const run = new PatternRun(compiled.rule.patterns, set.patterns, view, compiled.bodyText);
     const verdict = requiredPatternsHold(run, budget);
     if (verdict === 'no') continue;
     if (verdict === 'unknown') {
@@ -36,13 +37,14 @@ export function matchRules(set: RuleSet, view: MessageView, context: MatchContex
 
 function plainConditionsHold(
   set: RuleSet,
-  { rule, from, to, subject, body, attachment, bodyText }: CompiledRule,
+  { rule, from, to, subject, body, attachment, bodyText, literals }: CompiledRule,
   view: MessageView,
   { mailboxId }: MatchContext,
 ): boolean {
   if (rule.mailboxId !== null && rule.mailboxId !== mailboxId) return false;
   if (subject !== null && !set.occurs('subject', subject.id)) return false;
   if (body !== null && !set.occurs(bodyText, body.id)) return false;
+  if (!literals.every(({ scope, id }) => set.occurs(scope, id))) return false;
   if (from !== null && !addressHolds(set, 'from', from, rule.matchCcAndBcc, view)) return false;
   if (to !== null && !addressHolds(set, 'to', to, rule.matchCcAndBcc, view)) return false;
   return attachment === null || attachmentHolds(set, attachment, view);

@@ -1,4 +1,4 @@
-import type { CompiledRule } from './compile.ts';
+import type { CompiledRule } from './compiled-rule.ts';
 import { findFolded, fold, isBlank, type Span } from './fold.ts';
 import type { PatternBudget } from './pattern.ts';
 import type { PatternRun } from './pattern-run.ts';
@@ -31,16 +31,16 @@ export function ruleVerdict(
   const conditions = [...plainConditions(rule, view, context, bodyText)];
   let conditionError: string | null = null;
   let fieldError: string | null = null;
-  for (const [index, { source }] of run.patterns.entries()) {
+  for (const [index, pattern] of run.patterns.entries()) {
     const outcome = run.outcome(index, budget);
-    if (!source.required) {
+    if (!pattern.required) {
       fieldError ??= outcome.error;
       continue;
     }
     conditionError ??= outcome.error;
     conditions.push({
       condition: 'pattern',
-      wanted: `${source.field} ~ /${source.pattern}/${source.flags}`,
+      wanted: `${pattern.field} ~ /${pattern.pattern}/${pattern.flags}`,
       actual: outcome.error ?? excerpt(view.text(outcome.source), outcome.match),
       matched: outcome.match !== null,
     });

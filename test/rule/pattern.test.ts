@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { PenstockError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { compilePattern, newPatternBudget } from '../../src/rule/pattern.ts';
+import { PatternCache } from '../../src/rule/pattern-run.ts';
 import type { RulePattern } from '../../src/rule/rule.ts';
 import { makePattern } from './fixtures.ts';
 
@@ -111,5 +112,21 @@ describe('refusing', () => {
     expect(error.code).toBe('rule_invalid');
     expect(error.fields.reason).toBe(reason);
     expect(error.fields.position).toBe(position);
+  });
+});
+
+describe('keeping compiled patterns', () => {
+  it('keeps the most recently used ones, and what is wrong with the others', () => {
+    const cache = new PatternCache(2);
+    const [a, b, broken] = [makePattern('a'), makePattern('b'), makePattern('(')];
+    const first = cache.get(a);
+    expect(cache.get(a)).toBe(first);
+    cache.get(b);
+    cache.get(a);
+    expect(cache.get(broken)).toEqual({ compiled: null, error: expect.stringContaining('missing closing') });
+    expect(cache.size).toBe(2);
+    expect(cache.get(a)).toBe(first);
+    const again = cache.get(b);
+    expect(again.compiled?.search('b', newPatternBudget())).toMatchObject({ start: 0 });
   });
 });
