@@ -114,6 +114,8 @@ function bounceFacts(message: ParsedMessage, fields: Fields): Evidence[] {
   if (signs.BOUNCE_SUBJECTS.some((start) => startsAfterMark(subject, start))) {
     content.push(fact(SUBJECT, message.subject));
   }
+  // Most mail is none of this; then the text need not be searched.
+  if (certain.length + machine.length + content.length === 0) return [];
   const text = message.text.slice(0, BOUNCE_TEXT_CHARS).toLowerCase().replace(/\s+/g, ' ');
   const sentence = signs.BOUNCE_TEXTS.find((part) => text.includes(part));
   if (sentence !== undefined) content.push(fact(TEXT, sentence));
