@@ -107,11 +107,11 @@ describe('metrics from events', () => {
 
   it('counts outcomes, and hits of rules when there is one', async () => {
     const { events, metrics } = start();
-    const message = { mailbox: 1, id: 9, outcome: 'created', class: 'human', seconds: 0.2 };
+    const message = { mailbox: 1, id: 9, outcome: 'create', class: 'human', seconds: 0.2 };
     events.emit('message.processed', { ...message, rule: 12 });
     events.emit('message.processed', { ...message, rule: null });
     expect(await lines(metrics, 'messages_processed_total')).toEqual([
-      'penstock_messages_processed_total{mailbox="1",outcome="created"} 2',
+      'penstock_messages_processed_total{mailbox="1",outcome="create"} 2',
     ]);
     expect(await lines(metrics, 'rule_hits_total')).toEqual(['penstock_rule_hits_total{rule="12"} 1']);
     expect(await lines(metrics, 'message_latency_seconds_count')).toEqual([
