@@ -107,9 +107,9 @@ function attributionAt(lines: string[], index: number): { start: number; quoteFo
     if (line === '' || line.length > MAX_MARKER_LINE || isQuoted(lines[start]!)) break;
     joined = `${line} ${joined}`;
     const lower = joined.trim().toLowerCase();
-    const opens = startsAttribution(lower);
+    if (!isAttribution(lower, quoteFollows)) continue;
     // Nearer lines alone may pass for one; the line that opens it is the better start.
-    if ((opens || found === null) && isAttribution(lower, opens, quoteFollows)) found = start;
+    if (found === null || startsAttribution(lower)) found = start;
   }
   return found === null ? null : { start: found, quoteFollows };
 }
@@ -118,14 +118,16 @@ function startsAttribution(lower: string): boolean {
   return ATTRIBUTION_STARTS.some((word) => startsWithWord(lower, word)) || /^[*_]?\d/.test(lower);
 }
 
-function isAttribution(lower: string, opens: boolean, quoteFollows: boolean): boolean {
-  const hasVerb = ATTRIBUTION_VERBS.some((verb) => lower.includes(verb));
-  const hasTime = /\d[:.h]\d\d/.test(lower);
+function isAttribution(lower: string, quoteFollows: boolean): boolean {
   const hasAddress = lower.includes('@');
-  // Gmail in languages without a verb: `2026-01-05 10:00 GMT+01:00 Alice <alice@example.com>:`
-  if (!hasVerb) return hasTime && hasAddress && /^\d{4}[-/.]\d/.test(lower) && lower.endsWith('>:');
-  if (!opens && !(hasAddress || quoteFollows)) return false;
-  return hasTime || hasAddress || (quoteFollows && (/\d/.test(lower) || lower.length < 80));
+  const hasTime = /\d[:.h]\d\d/.test(lower);
+  if (!hasAddress && !hasTime && !quoteFollows) return false;
+  if (!ATTRIBUTION_VERBS.some((verb) => lower.includes(verb))) {
+    // Gmail in languages without a verb: `2026-01-05 10:00 GMT+01:00 Alice <alice@example.com>:`
+    return hasTime && hasAddress && /^\d{4}[-/.]\d/.test(lower) && lower.endsWith('>:');
+  }
+  if (!hasAddress && !quoteFollows) return startsAttribution(lower);
+  return hasTime || hasAddress || /\d/.test(lower) || lower.length < 80;
 }
 
 function startsWithWord(text: string, word: string): boolean {
