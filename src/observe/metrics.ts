@@ -8,6 +8,14 @@ import type { Events } from './events.ts';
 import { createFactGauges } from './fact-metrics.ts';
 import type { Facts } from './facts.ts';
 
+const PREFIX = 'penstock_';
+/** Gauges of the library that are named like counters; those by kind, without the ending, say the same. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+];
+
 export interface Metrics {
   /** For the Content-Type header. */
   contentType: string;
@@ -20,7 +28,8 @@ export interface Metrics {
 export function createMetrics(options: { events: Events; readFacts(): Promise<Facts> }): Metrics {
   const registry = new Registry();
   // Memory, processor, open files, garbage collection and the lag of the event loop.
-  collectDefaultMetrics({ register: registry, prefix: 'penstock_' });
+  collectDefaultMetrics({ register: registry, prefix: PREFIX });
+  for (const name of MISNAMED) registry.removeSingleMetric(`${PREFIX}${name}`);
   countEvents(options.events, registry);
   const setGauges = createFactGauges(registry);
   return {
