@@ -1,7 +1,6 @@
 /** `penstock demo`: everything at work on sample mail, on data of its own. */
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
@@ -9,12 +8,13 @@ import { startDaemon } from '../daemon.ts';
 import { type DemoDaemon, runDemo } from '../lab/demo.ts';
 import { createLogger } from '../observe/logger.ts';
 import { auditAll } from './audit.ts';
+import { makeDemoData, removeDemoData, removeDemoDataLater } from './demo-data.ts';
 import { EXIT } from './exit.ts';
 import { ProgressLine } from './progress.ts';
+import { waitForStopSignal } from './stop-signal.ts';
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** A stop that takes longer than this is cut short. */
-const STOP_DEADLINE_MS = 9_500;
+/** A stop that takes longer than this is cut short, and what is left is cleared up by another process. */
+const STOP_DEADLINE_MS = 8_000;
 const AUDIT_SETTLE_MS = 5_000;
 
 /** The demo's own settings. Nothing of the user's configuration counts, so that it cannot touch real data. */
@@ -40,79 +40,75 @@ export function demoCommand(): Command {
         '\nExit code: 0 when every message is accounted for and became what it should, else 1.' +
         '\n\nExample:\n  penstock demo --once',
     )
-    .action(
-      async (options: { once?: boolean; json?: boolean; messages: number; seed: number; every: number }) => {
-        const result = await runDemo(
-          {
-            once: options.once ?? false,
-            json: options.json ?? false,
-            messages: options.messages,
-            seed: options.seed,
-            everyMs: options.every * 1000,
-            signal: stopSignal(),
-          },
-          {
-            startDaemon: startDemoDaemon,
-            print: (text) => void process.stdout.write(`${text}\n`),
-            progress: new ProgressLine(process.stderr),
-          },
-        );
-        process.exitCode = result === true ? EXIT.ok : EXIT.negative;
-      },
-    );
-}
-
-/** Aborts at the first signal; from then on the process has a deadline. */
-function stopSignal(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of SIGNALS) {
-    process.on(name, () => {
-      if (controller.signal.aborted) return;
-      process.stderr.write('\nStopping ...\n');
-      setTimeout(() => process.exit(EXIT.negative), STOP_DEADLINE_MS).unref();
-      controller.abort();
+    .action(async (options: DemoCommandOptions) => {
+      const folder = await makeDemoData();
+      const stop = new AbortController();
+      void stopOnSignal(folder, stop);
+      const result = await runDemo(
+        {
+          once: options.once ?? false,
+          json: options.json ?? false,
+          messages: options.messages,
+          seed: options.seed,
+          everyMs: options.every * 1000,
+          signal: stop.signal,
+        },
+        {
+          startDaemon: () => startDemoDaemon(folder, stop),
+          print: (text) => void process.stdout.write(`${text}\n`),
+          progress: new ProgressLine(process.stderr),
+        },
+      ).finally(() => removeDemoData(folder));
+      process.exitCode = result === true ? EXIT.ok : EXIT.negative;
     });
-  }
-  return controller.signal;
 }
 
-async function startDemoDaemon(): Promise<DemoDaemon> {
-  const folder = await mkdtemp(join(tmpdir(), 'penstock-demo-'));
-  try {
-    const file = join(folder, 'demo.yaml');
-    await writeFile(file, SETTINGS);
-    const given = HONOURED.map((name) => [name, process.env[name]]);
-    const { config } = await loadConfig({
-      ...Object.fromEntries(given),
-      PENSTOCK_CONFIG: file,
-      PENSTOCK_DATA: folder,
-    });
-    const logFile = join(folder, 'penstock.log');
-    const daemon = await startDaemon(
-      config,
-      createLogger({ ...config.log, format: 'json' }, createWriteStream(logFile)),
+interface DemoCommandOptions {
+  once?: boolean;
+  json?: boolean;
+  messages: number;
+  seed: number;
+  every: number;
+}
+
+/** Aborts at the first signal; from then on the process has a deadline, and a second one does not wait for it. */
+async function stopOnSignal(folder: string, stop: AbortController): Promise<void> {
+  const cutShort = (why: string): never => {
+    process.stderr.write(
+      `penstock: ${why}; the stop was cut short and ${folder} is removed in the background\n`,
     );
-    const { url, adminClient, runtime } = daemon;
-    if (url === null || adminClient === null) throw new Error('The demo has all roles and new data.');
-    return {
-      url,
-      adminClient,
-      logFile,
-      audit: (mailboxId) => auditAll(runtime, mailboxId, AUDIT_SETTLE_MS),
-      async stop() {
-        await daemon.stop('end of the demo');
-        await removeData(folder);
-      },
-    };
-  } catch (error) {
-    await removeData(folder);
-    throw error;
-  }
+    removeDemoDataLater(folder);
+    process.exit(EXIT.negative);
+  };
+  await waitForStopSignal(() => cutShort('asked again'));
+  process.stderr.write('\nStopping ...\n');
+  setTimeout(() => cutShort('it took too long'), STOP_DEADLINE_MS).unref();
+  stop.abort();
 }
 
-/** The database of a user who may not enter the folder is elsewhere; a file in the folder says where. */
-async function removeData(folder: string): Promise<void> {
-  const elsewhere = await readFile(join(folder, 'engine-location'), 'utf8').catch(() => null);
-  if (elsewhere !== null) await rm(elsewhere.trim(), { recursive: true, force: true });
-  await rm(folder, { recursive: true, force: true });
+async function startDemoDaemon(folder: string, stop: AbortController): Promise<DemoDaemon> {
+  const file = join(folder, 'demo.yaml');
+  await writeFile(file, SETTINGS);
+  const given = HONOURED.map((name) => [name, process.env[name]]);
+  const { config } = await loadConfig({
+    ...Object.fromEntries(given),
+    PENSTOCK_CONFIG: file,
+    PENSTOCK_DATA: folder,
+  });
+  const logFile = join(folder, 'penstock.log');
+  const logger = createLogger({ ...config.log, format: 'json' }, createWriteStream(logFile));
+  const daemon = await startDaemon(config, logger);
+  void daemon.failed.then((error) => {
+    process.stderr.write(`penstock: ${error.message}\n`);
+    stop.abort();
+  });
+  const { url, adminClient, runtime } = daemon;
+  if (url === null || adminClient === null) throw new Error('The demo has all roles and new data.');
+  return {
+    url,
+    adminClient,
+    logFile,
+    audit: (mailboxId) => auditAll(runtime, mailboxId, AUDIT_SETTLE_MS),
+    stop: () => daemon.stop('end of the demo'),
+  };
 }

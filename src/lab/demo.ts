@@ -29,7 +29,7 @@ export interface DemoDaemon {
 }
 
 export interface DemoParts {
-  /** Starts a daemon on engines and data of its own, which `stop` removes again. */
+  /** Starts a daemon on engines and data of its own. */
   startDaemon(): Promise<DemoDaemon>;
   /** Takes the summary and the lines after it. */
   print(text: string): void;
