@@ -7,6 +7,7 @@ const client = new ImapFlow({
   host: '127.0.0.1',
   port: Number(port),
   secure: false,
+  doSTARTTLS: false,
   auth: { user: user!, pass: password! },
   logger: false,
 });

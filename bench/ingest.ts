@@ -167,6 +167,7 @@ async function singles(server: Dovecot, database: pg.Client, count: number): Pro
     host: '127.0.0.1',
     port: server.ports.imap,
     secure: false,
+    doSTARTTLS: false,
     auth: { user: 'small', pass: PASSWORD },
     logger: false,
   });

@@ -59,7 +59,10 @@ function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices
       for (const { id, mailboxId } of emails)
         await work.enqueue(work.policies.kindOf(mailboxId), mailboxId, [{ id }]);
     },
-    parse: (bytes) => inThread<ParsedMessage>({ kind: 'parse', bytes }, bytes.length),
+    async parse({ rawSha256, size }) {
+      const raw = (await runtime.raw.locate([rawSha256])).get(rawSha256.toString('hex'))!;
+      return await inThread<ParsedMessage>({ kind: 'parse', raw }, size);
+    },
     explain: (rules, bytes, mailboxId) =>
       inThread<Explanation>({ kind: 'explain', rules, bytes, mailboxId }, bytes.length),
     diagnose: (kind, settings, secrets, signal) => sourceFor(kind, settings, secrets).diagnose(signal),

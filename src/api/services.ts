@@ -43,8 +43,8 @@ export interface ApiServices {
   raw: RawMessages;
   /** Called after the commit. Never fails: what is not enqueued is swept up later. */
   enqueue(emails: QueuedEmail[]): Promise<void>;
-  /** Parses a message where a hostile one can do no harm. Fails as processing would. */
-  parse(bytes: Buffer): Promise<ParsedMessage>;
+  /** Parses a stored message where a hostile one can do no harm. Fails as processing would. */
+  parse(message: { rawSha256: Buffer; size: number }): Promise<ParsedMessage>;
   /** Runs rules over a message and keeps every verdict, like `parse` out of harm's way. Changes nothing. */
   explain(rules: Rule[], bytes: Buffer, mailboxId: number): Promise<Explanation>;
   /** Tries settings step by step against the real server. `signal` ends it. */

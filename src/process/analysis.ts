@@ -4,6 +4,7 @@
  * thread.
  */
 import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { fail, PenstockError } from '../errors.ts';
 import { classify } from '../message/classify.ts';
 import type { Classification, ParsedMessage } from '../message/message.ts';
@@ -24,8 +25,14 @@ export interface AnalysisTask {
   rules: Rule[] | null;
 }
 
-/** The parsed message as it crosses back: what is not needed outside the thread stays behind. */
-export type AnalysedMessage = Omit<ParsedMessage, 'html' | 'headers'>;
+/**
+ * The parsed message as it crosses back: what is not needed outside the thread stays behind. The body is not
+ * stored beside the raw message either: who wants to read it parses again.
+ */
+export type AnalysedMessage = Omit<ParsedMessage, 'html' | 'headers' | 'text'>;
+
+/** Commands and tags stand at the top. */
+const NEWEST_TEXT_CHARS = 20_000;
 
 export interface Analysis {
   id: number;
@@ -74,19 +81,15 @@ async function analyseOne(
 ): Promise<Analysis | AnalysisFailure> {
   try {
     const started = performance.now();
-    // A structured clone makes a plain Uint8Array of a Buffer.
-    const source =
-      'inline' in raw
-        ? Buffer.from(raw.inline.buffer, raw.inline.byteOffset, raw.inline.byteLength)
-        : createReadStream(raw.file);
-    const message = await parseMessage(source);
+    const message = await parseMessage(openRaw(raw));
     const parsed = performance.now();
     const classification = classify(message, {
       ownAddresses: task.ownAddresses,
       instanceId: task.instanceId,
     });
     const found = matchRules(rules, buildView(message), { mailboxId: task.mailboxId });
-    const { html: _html, headers: _headers, ...rest } = message;
+    const { html: _html, headers: _headers, text: _text, ...rest } = message;
+    rest.newestText = rest.newestText.slice(0, NEWEST_TEXT_CHARS);
     return {
       id,
       message: rest,
@@ -105,6 +108,12 @@ async function analyseOne(
     const error = thrown instanceof PenstockError ? thrown : fail('parse_failed', String(thrown));
     return { id, code: error.code, message: error.message };
   }
+}
+
+/** The bytes at hand or as a stream. A structured clone makes a plain Uint8Array of a Buffer. */
+export function openRaw(raw: { inline: Uint8Array } | { file: string }): Buffer | Readable {
+  if ('file' in raw) return createReadStream(raw.file);
+  return Buffer.from(raw.inline.buffer, raw.inline.byteOffset, raw.inline.byteLength);
 }
 
 export function isFailure(result: Analysis | AnalysisFailure): result is AnalysisFailure {

@@ -252,7 +252,6 @@ function resultOf(one: Decided, rulesVersion: number): EmailResult {
     ccText: formatAddresses(message.cc),
     subject: message.subject,
     messageId: message.messageId,
-    bodyText: message.text,
     parts: message.leaves,
     class: classification.class,
     classEvidence: classification.evidence,

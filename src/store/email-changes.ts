@@ -5,8 +5,7 @@ import type { Tx } from './database.ts';
 /** Hides records; what is known about their messages stays in the ledger. A worker that holds one lets it go. */
 export async function deleteEmails(tx: Tx, ids: number[]): Promise<void> {
   await sql`
-    update incoming_email set deleted_at = now(), claim_token = null, claimed_until = null,
-      state = case when state = 'processing' then 'queued' else state end
+    update incoming_email set deleted_at = now(), claim_token = null, claimed_until = null
     where id = any(${ids}::bigint[]) and deleted_at is null`.execute(tx);
 }
 

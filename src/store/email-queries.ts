@@ -46,13 +46,16 @@ export interface EmailRow {
 
 /** What only a view of one record shows. */
 export interface EmailDetails {
-  bodyText: string | null;
   parts: unknown;
   classEvidence: unknown;
   ruleEvidence: unknown;
   extractions: unknown;
   threadEvidence: unknown;
 }
+
+/** The state as it is shown: a record that waits and is claimed is being processed. */
+const SHOWN_STATE = sql<EmailState>`case when state in ('queued', 'retrying', 'waiting') and claimed_until > now()
+  then 'processing' else state end`;
 
 const COLUMNS = [
   'id',
@@ -62,7 +65,7 @@ const COLUMNS = [
   'mail_id as mailId',
   'raw_sha256 as rawSha256',
   'size',
-  'state',
+  SHOWN_STATE.as('state'),
   'attempts',
   'retry_remaining as retryRemaining',
   'next_attempt_at as nextAttemptAt',
@@ -94,7 +97,6 @@ const COLUMNS = [
 ] as const;
 
 const DETAIL_COLUMNS = [
-  'body_text as bodyText',
   'parts',
   'class_evidence as classEvidence',
   'rule_evidence as ruleEvidence',
@@ -139,7 +141,7 @@ export interface EmailOrder {
 
 function select(db: Database | Tx, filter: EmailFilter) {
   const conditions: Expression<SqlBool>[] = [sql<SqlBool>`deleted_at is null`];
-  if (filter.states !== undefined) conditions.push(sql`state = any(${filter.states}::text[])`);
+  if (filter.states !== undefined) conditions.push(sql`${SHOWN_STATE} = any(${filter.states}::text[])`);
   if (filter.mailboxId !== undefined) conditions.push(sql`mailbox_id = ${filter.mailboxId}`);
   if (filter.search !== undefined && filter.search.trim() !== '') {
     conditions.push(sql`search @@ websearch_to_tsquery('simple', ${filter.search})`);

@@ -22,17 +22,18 @@ export interface ClaimedEmail {
 
 /**
  * Takes the records that are due and nobody holds, and counts the attempt before it is made: a message that
- * kills the process has then used one up. Others of `ids` are left out.
+ * kills the process has then used one up. Others of `ids` are left out. A claim is no state of its own: it changes
+ * no column that an index knows, so it costs one row and no index entry.
  */
 export async function claimEmails(db: Database, ids: number[], seconds: number): Promise<ClaimedEmail[]> {
   const { rows } = await sql<ClaimedEmail>`
     with mine as (select nextval('claim') as claim)
-    update incoming_email set state = 'processing', attempts = attempts + 1, last_attempt_at = now(),
+    update incoming_email set attempts = attempts + 1, last_attempt_at = now(),
       claim_token = mine.claim, claimed_until = now() + make_interval(secs => ${seconds})
     from mine
-    where id = any(${ids}::bigint[]) and deleted_at is null and (
-      (state in ('queued', 'retrying', 'waiting') and (next_attempt_at is null or next_attempt_at <= now()))
-      or (state = 'processing' and claimed_until < now()))
+    where id = any(${ids}::bigint[]) and deleted_at is null and state in ('queued', 'retrying', 'waiting')
+      and (next_attempt_at is null or next_attempt_at <= now())
+      and (claimed_until is null or claimed_until < now())
     returning id, mailbox_id as "mailboxId", ledger_id as "ledgerId", raw_sha256 as "rawSha256", size, attempts,
       claim_token as claim, internal_date as "internalDate", created_at as "createdAt",
       add_to_ticket_id as "addToTicketId"`.execute(db);
@@ -45,7 +46,7 @@ export async function lockClaims(tx: Tx, emails: { id: number; claim: number }[]
     select email.id from incoming_email email
     join unnest(${emails.map((e) => e.id)}::bigint[], ${emails.map((e) => e.claim)}::bigint[]) as mine (id, claim)
       on email.id = mine.id and email.claim_token = mine.claim
-    where email.state = 'processing'
+    where email.state in ('queued', 'retrying', 'waiting')
     order by email.id for update of email`.execute(tx);
   return new Set(rows.map((row) => row.id));
 }
@@ -62,7 +63,6 @@ export interface EmailResult {
   ccText: string;
   subject: string;
   messageId: string | null;
-  bodyText: string;
   parts: object;
   class: string;
   classEvidence: object;
@@ -89,7 +89,7 @@ export async function saveResults(tx: Tx, results: EmailResult[]): Promise<void>
     update incoming_email set state = item.state, processed_at = now(), claim_token = null, claimed_until = null,
       header_date = item.header_date, received_at = item.received_at, from_address = item.from_address,
       from_text = item.from_text, to_text = item.to_text, cc_text = item.cc_text, subject = item.subject,
-      message_id = item.message_id, body_text = item.body_text, parts = item.parts, class = item.class,
+      message_id = item.message_id, parts = item.parts, class = item.class,
       class_evidence = item.class_evidence, rule_id = item.rule_id, rules_version = item.rules_version,
       rule_evidence = item.rule_evidence, extractions = item.extractions, thread_evidence = item.thread_evidence,
       outcome = item.outcome, ticket_id = item.ticket_id, requester_id = item.requester_id,
@@ -100,13 +100,13 @@ export async function saveResults(tx: Tx, results: EmailResult[]): Promise<void>
       ${text('fromText', LIMITS.headerValueChars)}::text[], ${text('toText', LIMITS.headerValueChars)}::text[],
       ${text('ccText', LIMITS.headerValueChars)}::text[], ${text('subject', LIMITS.subjectChars)}::text[],
       ${results.map((row) => row.messageId && toStorableText(row.messageId, LIMITS.messageIdLength))}::text[],
-      ${text('bodyText', LIMITS.bodyTextChars)}::text[], ${json('parts')}::jsonb[],
-      ${plain('class')}::text[], ${json('classEvidence')}::jsonb[], ${plain('ruleId')}::int[],
-      ${plain('rulesVersion')}::bigint[], ${json('ruleEvidence')}::jsonb[], ${json('extractions')}::jsonb[],
-      ${json('threadEvidence')}::jsonb[], ${json('outcome')}::jsonb[], ${plain('ticketId')}::bigint[],
+      ${json('parts')}::json[],
+      ${plain('class')}::text[], ${json('classEvidence')}::json[], ${plain('ruleId')}::int[],
+      ${plain('rulesVersion')}::bigint[], ${json('ruleEvidence')}::json[], ${json('extractions')}::json[],
+      ${json('threadEvidence')}::json[], ${json('outcome')}::json[], ${plain('ticketId')}::bigint[],
       ${plain('requesterId')}::int[]
     ) as item (id, state, header_date, received_at, from_address, from_text, to_text, cc_text, subject, message_id,
-      body_text, parts, class, class_evidence, rule_id, rules_version, rule_evidence, extractions, thread_evidence,
+      parts, class, class_evidence, rule_id, rules_version, rule_evidence, extractions, thread_evidence,
       outcome, ticket_id, requester_id)
     where incoming_email.id = item.id`.execute(tx);
 }
@@ -133,7 +133,8 @@ export async function saveFailure(tx: Tx, failure: EmailFailure): Promise<boolea
       error_message = ${failure.message}, error_fingerprint = ${failure.fingerprint},
       processed_at = case when ${state} = 'quarantined' then now() end,
       next_attempt_at = now() + make_interval(secs => ${failure.retryInSeconds ?? 0})
-    where id = ${failure.id} and claim_token = ${failure.claim} and state = 'processing'`.execute(tx);
+    where id = ${failure.id} and claim_token = ${failure.claim}
+      and state in ('queued', 'retrying', 'waiting')`.execute(tx);
   return numAffectedRows === 1n;
 }
 
@@ -141,10 +142,9 @@ export async function saveFailure(tx: Tx, failure: EmailFailure): Promise<boolea
 export async function returnClaims(db: Database, emails: { id: number; claim: number }[]): Promise<void> {
   if (emails.length === 0) return;
   await sql`
-    update incoming_email set state = 'queued', attempts = attempts - 1, claim_token = null, claimed_until = null
+    update incoming_email set attempts = attempts - 1, claim_token = null, claimed_until = null
     from unnest(${emails.map((e) => e.id)}::bigint[], ${emails.map((e) => e.claim)}::bigint[]) as mine (id, claim)
-    where incoming_email.id = mine.id and incoming_email.claim_token = mine.claim
-      and incoming_email.state = 'processing'`.execute(db);
+    where incoming_email.id = mine.id and incoming_email.claim_token = mine.claim`.execute(db);
 }
 
 /**
@@ -160,12 +160,10 @@ export async function sweepEmails(
     update incoming_email set enqueued_at = now()
     where id in (
       select id from incoming_email
-      where deleted_at is null and (
-        (state = 'queued' and enqueued_at < now() - make_interval(secs => ${lostAfterSeconds}))
-        or (state in ('retrying', 'waiting') and next_attempt_at <= now()
-            and enqueued_at < greatest(next_attempt_at, now() - make_interval(secs => ${lostAfterSeconds})))
-        or (state = 'processing' and claimed_until < now()
-            and enqueued_at < now() - make_interval(secs => ${lostAfterSeconds})))
+      where deleted_at is null and state in ('queued', 'retrying', 'waiting')
+        and (claimed_until is null or claimed_until < now())
+        and (next_attempt_at is null or next_attempt_at <= now())
+        and enqueued_at < greatest(next_attempt_at, now() - make_interval(secs => ${lostAfterSeconds}))
       order by id limit ${limit} for update skip locked)
     returning id, mailbox_id as "mailboxId", attempts`.execute(db);
   return rows.sort((a, b) => a.id - b.id);
@@ -178,7 +176,7 @@ export async function backlog(
 ): Promise<{ waiting: number; oldestSeconds: number }> {
   const { rows } = await sql<{ waiting: number; oldest: number | null }>`
     select count(*)::int as waiting, extract(epoch from now() - min(created_at))::float8 as oldest
-    from (select created_at from incoming_email where state in ('queued', 'processing', 'retrying') limit ${cap}) as open`.execute(
+    from (select created_at from incoming_email where state in ('queued', 'retrying') limit ${cap}) as open`.execute(
     db,
   );
   return { waiting: rows[0]?.waiting ?? 0, oldestSeconds: rows[0]?.oldest ?? 0 };
@@ -207,6 +205,5 @@ export async function renewClaims(
   await sql`
     update incoming_email set claimed_until = now() + make_interval(secs => ${seconds})
     from unnest(${emails.map((e) => e.id)}::bigint[], ${emails.map((e) => e.claim)}::bigint[]) as mine (id, claim)
-    where incoming_email.id = mine.id and incoming_email.claim_token = mine.claim
-      and incoming_email.state = 'processing'`.execute(db);
+    where incoming_email.id = mine.id and incoming_email.claim_token = mine.claim`.execute(db);
 }

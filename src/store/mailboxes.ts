@@ -148,7 +148,7 @@ export async function queuedMail(db: Database | Tx, mailboxId: number): Promise<
     .selectFrom('incoming_email')
     .select((eb) => eb.fn.countAll<number>().as('count'))
     .where('mailbox_id', '=', mailboxId)
-    .where('state', 'in', ['queued', 'processing', 'retrying', 'waiting'])
+    .where('state', 'in', ['queued', 'retrying', 'waiting'])
     .where('deleted_at', 'is', null)
     .executeTakeFirstOrThrow();
   return Number(row.count);

@@ -12,6 +12,7 @@ export const LEDGER_STATES = [
 ] as const;
 export type LedgerState = (typeof LEDGER_STATES)[number];
 
+/** `processing` is shown, not stored: a record that waits and is claimed. See store/emails.ts. */
 export const EMAIL_STATES = [
   'queued',
   'processing',
@@ -36,7 +37,7 @@ export type MailboxPhase =
 
 /** A lost cursor being repaired. While it is set the folder's cursor is that of the repair, so a crash resumes. */
 export interface ResyncState {
-  /** Epoch whose ledger rows are looked for among the new keys. */
-  oldEpoch: string;
+  /** Epochs that the folder had when the repair began; more than one when it was lost again meanwhile. */
+  oldEpochs: string[];
   reason: string;
 }

@@ -109,7 +109,6 @@ export interface Tables {
     cc_text: Generated<string>;
     subject: Generated<string>;
     message_id: string | null;
-    body_text: string | null;
     parts: ColumnType<unknown, string | null | undefined, string | null>;
     class: string | null;
     class_evidence: ColumnType<unknown, string | null | undefined, string | null>;

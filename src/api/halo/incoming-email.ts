@@ -14,6 +14,8 @@ export interface WholeEmail {
   details: EmailDetails;
   /** Null when it is too large for JSON. */
   raw: Buffer | null;
+  /** The body, parsed anew from the raw message; null when it cannot be parsed. */
+  text: string | null;
   html: string | null;
   mailbox: object | null;
   requester: RequesterRow | null;
@@ -52,7 +54,7 @@ export function viewEmail(
     ...(whole === null
       ? {}
       : {
-          memo: whole.details.bodyText,
+          memo: whole.text,
           html: whole.html,
           data: whole.raw?.toString('base64') ?? null,
           mailbox: whole.mailbox,

@@ -50,7 +50,7 @@ create table folder (
   cursor          text,
   -- What was there when the folder was first opened: a first sync from now on skips up to here.
   first_cursor    text,
-  -- While a lost cursor is being repaired: {oldEpoch, reason}. Null otherwise.
+  -- While a lost cursor is being repaired: {oldEpochs, reason}. Null otherwise.
   resync          jsonb,
   last_listed_at  timestamptz,
   -- When the newest keys were last compared with the ledger, for messages that became visible late.
@@ -69,6 +69,8 @@ create table raw_message (
 );
 -- Compressing mail costs more than the disk it saves, and attachments do not compress.
 alter table raw_message alter column bytes set storage external;
+-- Most messages fit into a page of the table itself: one row to write instead of a row and its pieces.
+alter table raw_message set (toast_tuple_target = 8160);
 
 -- One row for every source key ever listed: what became of it, and whether the effect on the server is done.
 create table ledger (
@@ -95,10 +97,14 @@ create table ledger (
   next_disposition_at    timestamptz,
   first_seen_at          timestamptz not null default now(),
   unique (folder_id, epoch, key)
-);
+) with (fillfactor = 80);
 create index ledger_to_fetch on ledger (folder_id) where state = 'pending';
 create index ledger_to_dispose on ledger (folder_id, id) where disposition = 'pending';
+create index ledger_fetch_failed on ledger (mailbox_id) where state = 'fetch_failed';
+create index ledger_disposition_failed on ledger (mailbox_id) where disposition = 'failed';
 create index ledger_by_content on ledger (folder_id, header_sha256) where header_sha256 is not null;
+-- Messages that were never fetched are recognised by date and size when their keys have changed.
+create index ledger_without_content on ledger (folder_id, internal_date, size) where header_sha256 is null;
 create index ledger_by_email on ledger (incoming_email_id) where incoming_email_id is not null;
 
 -- Fencing for workers: each claim takes the next number, and only its holder may write the result.
@@ -115,7 +121,7 @@ create table incoming_email (
   -- Set when the mailbox drops byte-identical copies; null when it keeps them.
   dedup_key         bytea,
   state             text not null default 'queued'
-    check (state in ('queued', 'processing', 'processed', 'ignored', 'retrying', 'quarantined', 'waiting', 'parked')),
+    check (state in ('queued', 'processed', 'ignored', 'retrying', 'quarantined', 'waiting', 'parked')),
   attempts          smallint not null default 0,
   retry_remaining   smallint not null default 3,
   next_attempt_at   timestamptz,
@@ -136,16 +142,15 @@ create table incoming_email (
   cc_text           text not null default '',
   subject           text not null default '',
   message_id        text,
-  body_text         text,
-  parts             jsonb,
+  parts             json,
   class             text,
-  class_evidence    jsonb,
+  class_evidence    json,
   rule_id           integer,
   rules_version     bigint,
-  rule_evidence     jsonb,
-  extractions       jsonb,
-  thread_evidence   jsonb,
-  outcome           jsonb,
+  rule_evidence     json,
+  extractions       json,
+  thread_evidence   json,
+  outcome           json,
   ticket_id         bigint,
   requester_id      integer,
 
@@ -161,9 +166,11 @@ create table incoming_email (
   search            tsvector generated always as
     (to_tsvector('simple', left(subject, 2000) || ' ' || left(from_text, 1000) || ' ' || left(to_text, 1000))) stored
 );
+-- A row is written twice more after it is made: leave room for the next version beside the first.
+alter table incoming_email set (fillfactor = 50, toast_tuple_target = 4080);
 create unique index incoming_email_content on incoming_email (mailbox_id, dedup_key) where dedup_key is not null;
 create index incoming_email_open on incoming_email (next_attempt_at, id)
-  where state in ('queued', 'processing', 'retrying', 'waiting');
+  where state in ('queued', 'retrying', 'waiting');
 create index incoming_email_message_id on incoming_email (message_id, mailbox_id) where message_id is not null;
 create index incoming_email_ticket on incoming_email (ticket_id) where ticket_id is not null;
 create index incoming_email_quarantine on incoming_email (error_fingerprint, id) where state = 'quarantined';
@@ -175,7 +182,7 @@ create table trace (
   id         bigint generated always as identity primary key,
   ledger_id  bigint not null,
   at         timestamptz not null default now(),
-  events     jsonb not null
+  events     json not null
 );
 create index trace_by_message on trace (ledger_id, id);
 
