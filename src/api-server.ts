@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { buildApi } from './api/server.ts';
 import type { ApiServices, OperationalAnswer } from './api/services.ts';
+import { fail } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { sourceFor } from './mailbox-source.ts';
 import type { ParsedMessage } from './message/message.ts';
@@ -40,7 +41,15 @@ export async function serveApi(parts: Parts): Promise<ApiServer> {
     version: VERSION,
     services: bindServices(parts),
   });
-  await api.listen({ host: server.host, port: server.port });
+  await api.listen({ host: server.host, port: server.port }).catch((error: NodeJS.ErrnoException) => {
+    const why = error.code === 'EADDRINUSE' ? 'is in use' : `cannot be used (${error.code ?? error.message})`;
+    throw fail(
+      'config_invalid',
+      `Port ${server.port} on ${server.host} ${why}; set PENSTOCK_PORT.`,
+      {},
+      error,
+    );
+  });
   const { port } = api.server.address() as AddressInfo;
   const host = server.host.includes(':') ? `[${server.host}]` : server.host;
   return { url: server.publicUrl ?? `http://${host}:${port}`, close: () => api.close() };

@@ -13,10 +13,12 @@ import { Tokens } from './auth/tokens.ts';
 import { describeRoutes } from './docs/openapi.ts';
 import { docRoutes } from './docs/routes.ts';
 import { acceptBodies } from './http/bodies.ts';
+import { limitBodies } from './http/body-budget.ts';
 import { secureHeaders } from './http/headers.ts';
 import { compileInput } from './http/input.ts';
-import { handleErrors } from './http/problem.ts';
+import { handleErrors, handleUnknownRoutes } from './http/problem.ts';
 import { limitRequests } from './http/rate-limit.ts';
+import { tellRequests } from './http/request-events.ts';
 import type { Api } from './route.ts';
 import { authRoutes, tokenRoute } from './routes/auth.ts';
 import { ruleRoutes } from './routes/email-rule.ts';
@@ -55,7 +57,10 @@ export async function buildApi(context: ApiContext): Promise<Api> {
   const clients = new ClientDirectory(context.db);
   identifyCallers(app, tokens, clients);
   await limitRequests(app, server.requestsPerMinute);
+  handleUnknownRoutes(app);
   guardRoutes(app);
+  limitBodies(app);
+  tellRequests(app, context.events);
 
   await describeRoutes(app, context.version);
   const routes = async (scope: Api): Promise<void> => {

@@ -92,18 +92,25 @@ function decideOne(prepared: Prepared, world: World, policy: ProcessingPolicy): 
     .filter((row) => row.ticketId !== null && row.rawSha256.equals(prepared.rawSha256))
     .map((row) => row.ticketId!);
 
+  const knownMessageIds = query.messageIds.flatMap((messageId) =>
+    world
+      .messages(messageId, id)
+      .filter((row) => row.mailboxId === policy.mailboxId && row.ticketId !== null)
+      .map((row) => ({ messageId, ticketId: row.ticketId! })),
+  );
+  const sameSubjectAndSender =
+    query.subjectAndSender === null ? [] : world.bySubjectAndSender(query.subjectAndSender);
+  const pointedTo = [
+    ...query.ticketIds,
+    ...knownMessageIds.map((row) => row.ticketId),
+    ...sameSubjectAndSender,
+  ];
   const thread = findTicket(
     message,
     {
-      knownMessageIds: query.messageIds.flatMap((messageId) =>
-        world
-          .messages(messageId, id)
-          .filter((row) => row.mailboxId === policy.mailboxId && row.ticketId !== null)
-          .map((row) => ({ messageId, ticketId: row.ticketId! })),
-      ),
-      tickets: world.tickets(query.ticketIds),
-      sameSubjectAndSender:
-        query.subjectAndSender === null ? [] : world.bySubjectAndSender(query.subjectAndSender),
+      knownMessageIds,
+      tickets: world.tickets([...new Set(pointedTo)]),
+      sameSubjectAndSender,
       senderIsAgent,
     },
     threadContext,

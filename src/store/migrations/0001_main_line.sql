@@ -100,8 +100,6 @@ create table ledger (
 ) with (fillfactor = 80);
 create index ledger_to_fetch on ledger (folder_id) where state = 'pending';
 create index ledger_to_dispose on ledger (folder_id, id) where disposition = 'pending';
-create index ledger_fetch_failed on ledger (mailbox_id) where state = 'fetch_failed';
-create index ledger_disposition_failed on ledger (mailbox_id) where disposition = 'failed';
 create index ledger_by_content on ledger (folder_id, header_sha256) where header_sha256 is not null;
 -- Messages that were never fetched are recognised by date and size when their keys have changed.
 create index ledger_without_content on ledger (folder_id, internal_date, size) where header_sha256 is null;
