@@ -2,9 +2,11 @@
 import { createHash } from 'node:crypto';
 import { fail } from '../errors.ts';
 import { takePosted } from '../intake/post.ts';
+import { writeAudit } from '../store/audit-log.ts';
 import type { Tx } from '../store/database.ts';
 import { type EmailRow, findByMailId, findEmail } from '../store/email-queries.ts';
-import type { Mailbox } from '../store/mailboxes.ts';
+import { findMailbox, type Mailbox } from '../store/mailboxes.ts';
+import { invalid } from './http/problem.ts';
 import type { RawMessages } from './services.ts';
 
 export interface Ingested {
@@ -44,4 +46,22 @@ export async function ingest(
   if (known === null) throw fail('conflict', `The record of message ${name.slice(0, 100)} was deleted.`);
   const remark = copy === undefined ? null : `The same message is there as record ${known.id}.`;
   return { email: known, isNew: false, remark };
+}
+
+/** The mailbox a message is handed in for. */
+export async function mailboxFor(tx: Tx, id: number, field: string): Promise<Mailbox> {
+  if (id <= 0) throw invalid(field, 'is missing');
+  const mailbox = await findMailbox(tx, id);
+  if (mailbox === null) throw invalid(field, `is ${id}, and there is no such mailbox`);
+  return mailbox;
+}
+
+export async function noteArrival(tx: Tx, { email }: Ingested, actor: string): Promise<void> {
+  await writeAudit(tx, {
+    actor,
+    action: 'create',
+    entity: 'incoming_email',
+    entityId: email.id,
+    change: { mailbox: email.mailboxId, mailid: email.mailId, sha256: email.rawSha256.toString('hex') },
+  });
 }

@@ -234,8 +234,14 @@ export async function quarantinedLike(
   mailboxId: number | null,
   limit: number,
 ): Promise<number[]> {
-  const filter: EmailFilter = { states: ['quarantined'], fingerprint };
+  const filter: EmailFilter = { fingerprint };
   if (mailboxId !== null) filter.mailboxId = mailboxId;
-  const rows = await select(db, filter).select('id').orderBy('id').limit(limit).execute();
+  const rows = await select(db, filter)
+    .select('id')
+    // Written out, so that the index of quarantined records is used.
+    .where(sql<SqlBool>`state = 'quarantined'`)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
   return rows.map(({ id }) => id);
 }

@@ -182,7 +182,10 @@ export async function backlog(
   return { waiting: rows[0]?.waiting ?? 0, oldestSeconds: rows[0]?.oldest ?? 0 };
 }
 
-/** Puts records back at the start: release from quarantine, or a retry that a person asked for. */
+/**
+ * Puts records back at the start: release from quarantine, or a retry that a person asked for. What a worker holds
+ * at the moment is left to it.
+ */
 export async function requeueEmails(
   tx: Tx,
   ids: number[],
@@ -191,7 +194,7 @@ export async function requeueEmails(
     update incoming_email set state = 'queued', attempts = 0, retry_remaining = 3, next_attempt_at = null,
       enqueued_at = now(), processed_at = null, claim_token = null, claimed_until = null
     where id = any(${ids}::bigint[]) and state in ('quarantined', 'retrying', 'waiting', 'parked', 'queued')
-      and deleted_at is null
+      and (claimed_until is null or claimed_until < now()) and deleted_at is null
     returning id, mailbox_id as "mailboxId", ledger_id as "ledgerId"`.execute(tx);
   return rows;
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import type { Api } from '../../src/api/route.ts';
 import { buildApi } from '../../src/api/server.ts';
 import type { ApiContext, ApiServices, QueuedEmail } from '../../src/api/services.ts';
@@ -17,6 +17,7 @@ import { type Connection, type Database, openDatabase } from '../../src/store/da
 import { type Keyring, loadKeyring } from '../../src/store/keyring.ts';
 import { tempFolder } from '../support/folder.ts';
 import { createTestDatabase } from '../support/postgres.ts';
+import { Contract, type Document } from './contract.ts';
 
 export interface Fixture {
   api: Api;
@@ -81,6 +82,7 @@ export function useApi(change: (context: ApiContext) => void = () => {}): Fixtur
     change(context);
     const api = await buildApi(context);
     await api.ready();
+    const contract = new Contract(api.swagger() as unknown as Document);
     Object.assign(fixture, { api, db, keys, raw, events, failures, enqueued, services, context });
     fixture.tokenFor = async (...scopes) => await newToken(api, db, scopes);
     fixture.token = await fixture.tokenFor('all');
@@ -91,7 +93,13 @@ export function useApi(change: (context: ApiContext) => void = () => {}): Fixtur
         headers: { authorization: `Bearer ${fixture.token}`, ...headers },
       };
       if (body !== undefined) options.payload = body as object;
-      return await api.inject(options);
+      const answer = await api.inject(options);
+      const type = String(answer.headers['content-type'] ?? '');
+      const wrong = contract.errors(method, url, answer.statusCode, type, answer.payload);
+      expect(wrong, `${method} ${url} ${answer.statusCode} against the document: ${answer.payload}`).toEqual(
+        [],
+      );
+      return answer;
     };
   });
 
@@ -108,7 +116,7 @@ function makeServices(raw: RawStore, enqueued: QueuedEmail[]): ApiServices {
     enqueue: async (emails) => {
       enqueued.push(...emails.map(({ id, mailboxId }) => ({ id, mailboxId })));
     },
-    parse: async (bytes) => await parseMessage(bytes),
+    parse: async ({ rawSha256 }) => await parseMessage(await raw.read(rawSha256)),
     explain: async (rules, bytes, mailboxId) =>
       explainRules(compileRules(rules, 0), buildView(await parseMessage(bytes)), { mailboxId }),
     diagnose: async () => [

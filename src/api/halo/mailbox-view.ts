@@ -26,7 +26,7 @@ export function viewMailbox(mailbox: Mailbox, circumstances: MailboxCircumstance
     ...(details ? {} : { signature_overrides: null, mappings_user: null }),
     display_address: displayAddress(view),
     changeseq: mailbox.changeSeq,
-    guid: mailbox.guid,
+    guid: mailbox.guid || null,
     creationdate: printDate(mailbox.createdAt),
     halointegrator_lastsync: printDate(progress?.lastListedAt),
     halointegrator_lasterror: progress?.lastError ?? null,

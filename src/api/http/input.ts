@@ -143,7 +143,7 @@ function convert(schema: JsonSchema, given: string | string[]): unknown {
 }
 
 function convertOne(schema: JsonSchema, text: string): unknown {
-  if (schema.type === 'integer') return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+  if (schema.type === 'integer') return /^-?\d{1,16}$/.test(text) ? Number(text) : text;
   if (schema.type === 'boolean') {
     if (/^(true|1)$/i.test(text)) return true;
     return /^(false|0)$/i.test(text) ? false : text;

@@ -113,7 +113,11 @@ export function handleErrors(app: FastifyInstance, events: Events): void {
     }
     return await sendProblem(reply, error, request);
   });
-  app.setNotFoundHandler(async (request, reply) => {
+}
+
+/** Answers unknown routes. Counted like all requests, so must be called after the rate limit is there. */
+export function handleUnknownRoutes(app: FastifyInstance): void {
+  app.setNotFoundHandler({ preHandler: app.rateLimit() }, async (request, reply) => {
     const path = request.url.split('?', 1)[0]!.slice(0, 200);
     return await sendProblem(reply, fail('not_found', `There is no ${request.method} ${path}.`), request);
   });

@@ -10,15 +10,15 @@ import { requireValidRule, validateRule } from '../../rule/validate.ts';
 import { writeAudit } from '../../store/audit-log.ts';
 import type { Database, Tx } from '../../store/database.ts';
 import { findMailbox } from '../../store/mailboxes.ts';
-import { lockCreation, lockRules } from '../../store/row-locks.ts';
+import { lockRuleSet } from '../../store/row-locks.ts';
 import { listRules, mailboxNames, takeMappingIds } from '../../store/rule-queries.ts';
 import { deleteRule, findRule, saveRule } from '../../store/rules.ts';
 import { actorOf } from '../auth/guard.ts';
 import { draftRule, haloFieldOf, viewRule } from '../halo/email-rule.ts';
 import { HaloRule, type RuleItem } from '../halo/email-rule-fields.ts';
+import { eachItem } from '../http/items.ts';
 import { invalid } from '../http/problem.ts';
 import { byId, listOf, oneOrMany, saved } from '../http/shapes.ts';
-import { inOneTransaction } from '../http/transaction.ts';
 import type { Api } from '../route.ts';
 import type { ApiContext } from '../services.ts';
 import { ruleTestRoute } from './rule-test.ts';
@@ -72,15 +72,9 @@ export function ruleRoutes(app: Api, context: ApiContext): void {
     async (request, reply) => {
       const actor = actorOf(request);
       const views = await db.transaction().execute(async (tx) => {
-        await lockRules(
-          tx,
-          request.body.map((item) => item.id ?? 0),
-        );
-        if (request.body.some((item) => !item.id)) await lockCreation(tx, 'email_rule');
+        await lockRuleSet(tx);
         const rules = new Map((await listRules(tx)).map((rule) => [rule.id, rule]));
-        return await inOneTransaction(request.body, (item) =>
-          save(tx, item, rules, request.body.length, actor),
-        );
+        return await eachItem(request.body, (item) => save(tx, item, rules, request.body.length, actor));
       });
       return await saved(reply, views);
     },
@@ -120,7 +114,7 @@ export function ruleRoutes(app: Api, context: ApiContext): void {
     async (request) =>
       await db.transaction().execute(async (tx) => {
         const { id } = request.params;
-        await lockRules(tx, [id]);
+        await lockRuleSet(tx);
         const rule = await find(tx, id);
         const [shown] = await view(tx, [rule], true);
         const actor = actorOf(request);

@@ -4,9 +4,8 @@ import Type, { type Static } from 'typebox';
 import { fail } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { writeAudit } from '../../store/audit-log.ts';
-import type { Tx } from '../../store/database.ts';
 import { findEmail, findEmails } from '../../store/email-queries.ts';
-import { findMailbox, type Mailbox } from '../../store/mailboxes.ts';
+import { findMailbox } from '../../store/mailboxes.ts';
 import { lockEmails } from '../../store/row-locks.ts';
 import { actorOf } from '../auth/guard.ts';
 import { EMAIL_STATUS } from '../halo/enums.ts';
@@ -16,7 +15,7 @@ import { PostedMessage, type PostedMessageItem } from '../halo/mail-fields.ts';
 import { buildMessage } from '../halo/mime-message.ts';
 import { decodeBase64 } from '../http/base64.ts';
 import { invalid } from '../http/problem.ts';
-import { type Ingested, ingest } from '../ingest.ts';
+import { ingest, mailboxFor, noteArrival } from '../ingest.ts';
 import { requeue } from '../requeue.ts';
 import type { Api } from '../route.ts';
 import type { ApiContext } from '../services.ts';
@@ -158,22 +157,4 @@ async function processKnown(
   const mailbox = await findMailbox(context.db, email.mailboxId);
   reply.code(200);
   return viewEmail(email, mailbox?.kind ?? null, null);
-}
-
-/** The mailbox a message is handed in for. */
-export async function mailboxFor(tx: Tx, id: number, field: string): Promise<Mailbox> {
-  if (id <= 0) throw invalid(field, 'is missing');
-  const mailbox = await findMailbox(tx, id);
-  if (mailbox === null) throw invalid(field, `is ${id}, and there is no such mailbox`);
-  return mailbox;
-}
-
-export async function noteArrival(tx: Tx, { email }: Ingested, actor: string): Promise<void> {
-  await writeAudit(tx, {
-    actor,
-    action: 'create',
-    entity: 'incoming_email',
-    entityId: email.id,
-    change: { mailbox: email.mailboxId, mailid: email.mailId, sha256: email.rawSha256.toString('hex') },
-  });
 }

@@ -1,13 +1,13 @@
 import { atItem } from './problem.ts';
 
 /** Works through the items of a POST in order; the first bad one fails the whole, and its index is named. */
-export async function inOneTransaction<I, R>(items: I[], work: (item: I) => Promise<R>): Promise<R[]> {
+export async function eachItem<I, R>(items: I[], work: (item: I) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   for (const [index, item] of items.entries()) {
     try {
       results.push(await work(item));
     } catch (error) {
-      throw items.length === 1 ? error : atItem(error, index);
+      throw atItem(error, index);
     }
   }
   return results;
