@@ -142,6 +142,23 @@ describe('the fast and the complete form', () => {
     expect(won).toBeGreaterThan(300);
   });
 
+  it('agree when rules that are out of the question have patterns that cost a great deal', () => {
+    const long = makeMessage({ text: `${'b'.repeat(250 * 1024)}zz7` });
+    const foreign = Array.from({ length: 700 }, (_, id) =>
+      makeRule({
+        id,
+        sequence: 1000 - id,
+        mailboxId: 2,
+        patterns: [makePattern('zz[0-9]', { field: 'text' })],
+      }),
+    );
+    const last = makeRule({ id: 9_999, patterns: [makePattern('zz[0-9]', { field: 'text' })] });
+    const set = compileRules([...foreign, last], 1);
+    const fast = matchRules(set, buildView(long), { mailboxId: 1 });
+    expect(fast.rule?.id).toBe(9_999);
+    expect(explainRules(set, buildView(long), { mailboxId: 1 }).result).toEqual(fast);
+  });
+
   it('agree when the budget for patterns runs out', () => {
     const long = makeMessage({ text: 'b'.repeat(256 * 1024) });
     const greedy = Array.from({ length: 700 }, (_, id) =>

@@ -33,6 +33,7 @@ describe('a rule by itself', () => {
       ['condition_ignored attachmentName'],
     ],
     ['a space at the end', { subject: 'error ' }, ['outer_space subject']],
+    ['part of an address, not asked for exactly', { from: 'example.com' }, []],
     ['half an exact address', { from: 'example.com', fromExact: true }, ['address_incomplete from']],
     ['an alert without key', { subject: 'x', type: 'alert' }, ['slot_missing slots[3].startTag']],
     [
@@ -136,6 +137,18 @@ describe('a rule among others', () => {
     ['a pattern more', { patterns: [makePattern('x')] }, {}, false],
     ['attachments', { matchOnAttachment: true, attachmentName: 'x' }, {}, false],
     ['attachments of any name', { matchOnAttachment: true }, {}, true],
+    [
+      'part of my attachment name',
+      { matchOnAttachment: true, attachmentName: 'Report' },
+      { matchOnAttachment: true, attachmentName: 'report.pdf' },
+      true,
+    ],
+    [
+      'part of my attachment name, but the whole of it is asked for',
+      { matchOnAttachment: true, attachmentName: 'report', attachmentMatch: 'equals' },
+      { matchOnAttachment: true, attachmentName: 'report.pdf' },
+      false,
+    ],
   ])('is hidden or not by %s', (_, earlier, changes, expected) => {
     expect(hides(earlier, changes)).toBe(expected);
   });

@@ -121,6 +121,7 @@ describe('an unknown sender', () => {
       { defaultRequesterId: 9 },
       { kind: 'default', id: 9 },
     ],
+    ['without a local part has no usable address', sender('@customer.example'), {}, { kind: 'park' }],
     ['without a usable address is parked when there is none', sender('a b@c'), {}, { kind: 'park' }],
     [
       'that is nobody is parked',

@@ -43,6 +43,7 @@ describe('tags in a subject', () => {
 describe('comparing subjects', () => {
   it.each([
     ['Re: Printer', 'printer'],
+    [' Re: Printer ', 'printer'],
     ['AW: WG: Fwd[2]: re (3):  Printer  on FIRE', 'printer on fire'],
     ['回复：Printer', 'printer'],
     ['Report: daily', 'report: daily'],
