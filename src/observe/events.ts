@@ -100,6 +100,13 @@ export interface EventData {
   };
   'retention.purged': { emails: number; raw: number };
   'engine.error': { engine: 'database' | 'queue'; message: string };
+  'api.answered': {
+    method: string;
+    route: string;
+    status: number;
+    milliseconds: number;
+    client: string | null;
+  };
   'api.failed': { method: string; path: string; code: ErrorCode; message: string };
 }
 
@@ -137,6 +144,7 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'audit.finished': { level: 'info', text: 'Audit finished' },
   'retention.purged': { level: 'info', text: 'Old records removed' },
   'engine.error': { level: 'error', text: 'Engine error' },
+  'api.answered': { level: 'debug', text: 'Request answered' },
   'api.failed': { level: 'error', text: 'Request failed' },
 };
 
