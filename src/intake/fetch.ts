@@ -1,11 +1,21 @@
 /** Turns listed messages into items that are ready to be committed: bytes, or the reason why there are none. */
-import { asPenstockError, type ErrorCode, type PenstockError } from '../errors.ts';
+import { Readable } from 'node:stream';
+import { asPenstockError, type ErrorCode, PenstockError } from '../errors.ts';
 import { crashPoint } from '../lab/crash-point.ts';
 import { LIMITS } from '../limits.ts';
 import type { RawStore } from '../raw/raw-store.ts';
 import type { Listed, Session } from '../source/source.ts';
 import type { IntakeItem } from '../store/intake.ts';
 import { decide, type TakePolicy } from './decide.ts';
+
+export interface FetchOptions {
+  policy: TakePolicy;
+  /** How often each was tried before. */
+  attempts: number;
+  onFailure(failure: FetchFailure): void;
+  /** Told whenever bytes have come: a large message may take longer than a stalled session is given. */
+  onProgress(): void;
+}
 
 export interface FetchFailure {
   key: string;
@@ -20,23 +30,29 @@ const SESSION_ERRORS: ReadonlySet<ErrorCode> = new Set([
   'stalled',
   'server_busy',
   'auth_failed',
+  'folder_changed',
+  'internal',
 ]);
 
 /** Spacing of repeated fetches of one message, in seconds. */
 const RETRY_SECONDS = [5, 60, 600, 3_600];
 
+/** When a fetch is tried again that was tried so often before. */
+export function fetchRetrySeconds(attempts: number): number {
+  return RETRY_SECONDS[Math.min(attempts, RETRY_SECONDS.length - 1)]!;
+}
+
 /**
- * Fetches what the policy takes. A message that the server cannot deliver costs only itself; a dead session
- * fails the whole call and nothing of it is recorded. `attempts` = how often each was tried before.
+ * Fetches what the policy takes. A message that the server cannot deliver costs only itself; a dead session, or
+ * bytes that cannot be written here, fails the whole call and nothing of it is recorded.
  */
 export async function fetchListed(
   session: Session,
   raw: RawStore,
   listed: readonly Listed[],
-  policy: TakePolicy,
-  onFailure: (failure: FetchFailure) => void,
-  attempts = 0,
+  options: FetchOptions,
 ): Promise<IntakeItem[]> {
+  const { policy, onProgress } = options;
   const results = new Map<string, IntakeItem['result']>();
   const taken: Listed[] = [];
   for (const item of listed) {
@@ -50,6 +66,7 @@ export async function fetchListed(
 
   if (small.length > 0) {
     for await (const answer of session.fetch(small, LIMITS.inlineRawBytes)) {
+      onProgress();
       if ('bytes' in answer) results.set(answer.key, { state: 'stored', raw: await raw.put(answer.bytes) });
       else if ('tooLarge' in answer) large.push(answer.key);
       else failed.set(answer.key, answer.error);
@@ -57,18 +74,18 @@ export async function fetchListed(
   }
   for (const key of large) {
     try {
-      const stream = await session.stream(key, policy.maxMessageBytes);
+      const stream = watched(await session.stream(key, policy.maxMessageBytes), onProgress);
       results.set(key, { state: 'stored', raw: await raw.putStream(stream, policy.maxMessageBytes) });
       crashPoint('after-raw-write');
-    } catch (thrown) {
-      const error = asPenstockError(thrown, 'fetch_failed');
-      if (SESSION_ERRORS.has(error.code)) throw error;
+    } catch (error) {
+      // What is no error of ours comes from the disk, and is no fault of the message.
+      if (!(error instanceof PenstockError) || SESSION_ERRORS.has(error.code)) throw error;
       if (error.code === 'message_oversized') results.set(key, { state: 'oversized', reason: error.message });
       else failed.set(key, error);
     }
   }
   crashPoint('after-fetch');
-  await explainMissing(session, taken, results, failed, attempts, onFailure);
+  await explainMissing(session, taken, results, failed, options);
   return listed.map((item) => ({ ...item, result: results.get(item.key)! }));
 }
 
@@ -78,8 +95,7 @@ async function explainMissing(
   taken: Listed[],
   results: Map<string, IntakeItem['result']>,
   failed: Map<string, PenstockError>,
-  attempts: number,
-  onFailure: (failure: FetchFailure) => void,
+  { attempts, onFailure }: FetchOptions,
 ): Promise<void> {
   const missing = taken.filter((item) => !results.has(item.key)).map((item) => item.key);
   if (missing.length === 0) return;
@@ -94,7 +110,7 @@ async function explainMissing(
     const final = tried >= LIMITS.fetchAttempts;
     onFailure({ key, error, attempts: tried, final });
     const reason = `${error.code}: ${error.message}`;
-    const retryInSeconds = RETRY_SECONDS[Math.min(attempts, RETRY_SECONDS.length - 1)]!;
+    const retryInSeconds = fetchRetrySeconds(attempts);
     results.set(
       key,
       final
@@ -102,4 +118,14 @@ async function explainMissing(
         : { state: 'pending', reason, attempts: tried, retryInSeconds },
     );
   }
+}
+
+function watched(stream: Readable, onProgress: () => void): Readable {
+  const chunks = async function* (): AsyncGenerator<Buffer> {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      onProgress();
+      yield chunk;
+    }
+  };
+  return Readable.from(chunks(), { objectMode: false });
 }

@@ -6,22 +6,21 @@ import { fail } from '../errors.ts';
 import { crashPoint } from '../lab/crash-point.ts';
 import { LIMITS } from '../limits.ts';
 import type { Changes, FolderView, Listed, Page, Session } from '../source/source.ts';
-import { beginFolder, ensureFolder, type Folder, markFolderListed } from '../store/folders.ts';
+import { beginFolder, endFirstSync, ensureFolder, type Folder, markFolderListed } from '../store/folders.ts';
 import { commitIntake, type IntakeItem } from '../store/intake.ts';
 import { requireLease } from '../store/leases.ts';
-import { dueFetches, knownKeys, noteFetchAttempt } from '../store/ledger.ts';
+import { knownKeys } from '../store/ledger.ts';
 import { saveProgress } from '../store/mailboxes.ts';
-import { compareFolder } from './compare.ts';
 import type { HeldMailbox, IntakeContext } from './context.ts';
 import { notBefore, splitByBytes, type TakePolicy } from './decide.ts';
 import { disposeDue } from './dispose.ts';
 import { type FetchFailure, fetchListed } from './fetch.ts';
+import { lateCheckIsDue, takeLateArrivals } from './late-arrivals.ts';
+import { retryFetches, takeCarefully } from './one-by-one.ts';
 import { progressAt } from './progress.ts';
 import { runResync, startResync } from './resync.ts';
 
-const LATE_CHECK_MS = 60 * 60_000;
 const PROGRESS_EVERY_MS = 5_000;
-const RETRY_BATCH = 50;
 
 /** What a pass may be told by the poller. */
 export interface PassOptions {
@@ -83,21 +82,40 @@ export class FolderSync {
   /** Runs the pass. Returns how many messages were added. */
   async run(): Promise<number> {
     await this.#bindEpoch();
-    if (this.folder.resync !== null) await runResync(this);
     await this.#skipWhatWasThere();
-    const changes = await this.session.changes(this.folder.cursor);
-    if (changes.lost) {
-      await startResync(this, changes.reason);
-      await runResync(this);
-    } else {
-      await this.takePages(changes, (page) => this.#take(page));
+    if (this.options.careful) await takeCarefully(this);
+    let changes = await this.list();
+    if (this.folder.resync !== null) {
+      await runResync(this, changes);
+      changes = await this.list();
     }
-    await this.#retryFetches();
+    await this.takePages(changes, async (page) => await this.fetch(await this.unknown(page.items)));
+    await retryFetches(this);
     await this.disposeAll();
-    const late = this.#lateCheckIsDue();
-    if (late) await this.#takeLateArrivals();
+    const late = lateCheckIsDue(this);
+    if (late) await takeLateArrivals(this);
     await markFolderListed(this.context.db, this.folder.id, late);
     return this.added;
+  }
+
+  /** Lists the folder from its cursor on. When that is void a repair begins, from the start of the folder. */
+  async list(): Promise<Extract<Changes, { lost: false }>> {
+    const changes = await this.session.changes(this.folder.cursor);
+    if (!changes.lost) return changes;
+    // Keys of another epoch mean other messages: only a new pass may go on, with the folder as it is now.
+    const { epoch } = await this.session.open(this.folder.path);
+    if (epoch !== this.view.epoch) throw fail('folder_changed', changes.reason, { folder: this.folder.path });
+    await startResync(this, changes.reason);
+    const all = await this.session.changes(null);
+    if (all.lost) throw fail('folder_changed', all.reason, { folder: this.folder.path });
+    return all;
+  }
+
+  /** Those that the ledger does not have yet. */
+  async unknown(items: readonly Listed[]): Promise<Listed[]> {
+    const keys = items.map((item) => item.key);
+    const known = await knownKeys(this.context.db, this.folder.id, this.view.epoch, keys);
+    return items.filter((item) => !known.has(item.key));
   }
 
   /** The first opening pins what is there; another epoch later means that all keys are void (RFC 9051 2.3.1.1). */
@@ -120,21 +138,22 @@ export class FolderSync {
   async #skipWhatWasThere(): Promise<void> {
     const { folder } = this;
     if (this.held.mailbox.settings.firstSync !== 'now' || folder.first_cursor === null) return;
+    // A repair that is under way tells old from new by itself.
+    if (folder.resync !== null) return;
     const changes = await this.session.changes(folder.cursor, folder.first_cursor);
-    if (!changes.lost) {
-      await this.takePages(changes, async (page) =>
-        page.items.map((item) => ({
-          ...item,
-          result: { state: 'skipped' as const, reason: 'was there before the first sync' },
-        })),
-      );
-    }
+    // The main listing meets the same loss, and repairs it.
+    if (changes.lost) return;
+    await this.takePages(changes, async (page) =>
+      page.items.map((item) => ({
+        ...item,
+        result: { state: 'skipped' as const, reason: 'was there before the first sync' },
+      })),
+    );
     folder.first_cursor = null;
-    await this.context.db
-      .updateTable('folder')
-      .set({ first_cursor: null })
-      .where('id', '=', folder.id)
-      .execute();
+    await this.context.db.transaction().execute(async (tx) => {
+      await requireLease(tx, this.held.mailbox.id, this.held.leaseToken);
+      await endFirstSync(tx, folder.id);
+    });
   }
 
   /** Goes through a listing: fetch of one page and commit of the one before run side by side. */
@@ -157,13 +176,14 @@ export class FolderSync {
           this.options.signal.throwIfAborted();
           const ready = await take({ items, cursor: page.cursor });
           await committing;
-          await disposeDueIfAllowed(this);
           committing = this.commit(ready, index === runs.length - 1 ? page.cursor : null);
           // Awaited above or below; this only keeps a failure from being called unhandled meanwhile.
           committing.catch(() => undefined);
+          // After the commit has begun: what was fetched is safe even when the server breaks off here.
+          await disposeDueIfAllowed(this);
+          this.options.onProgress();
         }
         done += page.items.length;
-        this.options.onProgress();
         if (changes.total > LIMITS.batchMessages && Date.now() - reported >= PROGRESS_EVERY_MS) {
           reported = Date.now();
           await this.#reportProgress(done, changes.total, reported - started);
@@ -217,86 +237,16 @@ export class FolderSync {
 
   /** Bytes for listed messages, or the reason why there are none. */
   async fetch(items: readonly Listed[], attempts = 0): Promise<IntakeItem[]> {
-    return await fetchListed(
-      this.session,
-      this.context.raw,
-      items,
-      this.policy,
-      (f) => this.#fetchFailed(f),
+    return await fetchListed(this.session, this.context.raw, items, {
+      policy: this.policy,
       attempts,
-    );
+      onFailure: (failure) => this.fetchFailed(failure),
+      onProgress: () => this.options.onProgress(),
+    });
   }
 
   async disposeAll(): Promise<void> {
     while ((await disposeDueIfAllowed(this)) > 0) this.options.onProgress();
-  }
-
-  async #take(page: Page): Promise<IntakeItem[]> {
-    if (!this.options.careful) return await this.fetch(page.items);
-    return page.items.map((item) => ({
-      ...item,
-      result: { state: 'pending', reason: 'taken one at a time', attempts: 0, retryInSeconds: 0 },
-    }));
-  }
-
-  /** One at a time, and the attempt is counted first: whatever a message does to us, it runs out of attempts. */
-  async #retryFetches(): Promise<void> {
-    for (;;) {
-      const due = await dueFetches(this.context.db, this.folder.id, this.view.epoch, RETRY_BATCH);
-      if (due.length === 0) return;
-      for (const row of due) {
-        this.options.signal.throwIfAborted();
-        const listed = {
-          key: row.key,
-          size: row.size,
-          internalDate: row.internal_date?.toISOString() ?? null,
-        };
-        if (row.fetch_attempts >= LIMITS.fetchAttempts) {
-          const reason = 'the session broke at each attempt to fetch it';
-          await this.commit([{ ...listed, result: { state: 'fetch_failed', reason } }], null);
-          this.#fetchFailed({
-            key: row.key,
-            error: fail('fetch_failed', reason),
-            attempts: row.fetch_attempts,
-            final: true,
-          });
-          continue;
-        }
-        await noteFetchAttempt(this.context.db, row.id);
-        await this.commit(await this.fetch([listed], row.fetch_attempts), null);
-        this.options.onProgress();
-      }
-    }
-  }
-
-  #lateCheckIsDue(): boolean {
-    const last = this.folder.late_check_at?.getTime() ?? 0;
-    return Date.now() - last >= LATE_CHECK_MS;
-  }
-
-  /** Compares the whole folder with the ledger: replicated servers show some messages late, below the cursor. */
-  async #takeLateArrivals(): Promise<void> {
-    const { listed, missing } = await compareFolder(
-      this.context.db,
-      this.session,
-      this.folder.id,
-      this.view.epoch,
-    );
-    for (let at = 0; at < missing.length; at += LIMITS.batchMessages) {
-      const keys = missing.slice(at, at + LIMITS.batchMessages);
-      await this.commit(await this.fetch(keys.map((key) => ({ key, size: 0, internalDate: null }))), null);
-    }
-    await this.disposeAll();
-    const known = await knownKeys(this.context.db, this.folder.id, this.view.epoch, missing);
-    const unaccounted = missing.filter((key) => !known.has(key)).length;
-    const accounted = listed - unaccounted;
-    this.context.events.emit('audit.finished', {
-      mailbox: this.held.mailbox.id,
-      folder: this.folder.path,
-      listed,
-      accounted,
-      unaccounted,
-    });
   }
 
   async #waitForRoom(): Promise<void> {
@@ -318,7 +268,7 @@ export class FolderSync {
     this.context.events.emit('mailbox.progress', { mailbox, ...progressAt(done, total, elapsedMs) });
   }
 
-  #fetchFailed({ key, error, attempts, final }: FetchFailure): void {
+  fetchFailed({ key, error, attempts, final }: FetchFailure): void {
     this.context.events.emit('message.fetch_failed', {
       mailbox: this.held.mailbox.id,
       key,

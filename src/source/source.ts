@@ -38,7 +38,10 @@ export interface FolderView {
   writable: boolean;
 }
 
-/** Listing since a cursor. `lost`: the cursor is no longer valid, everything must be listed and rebound. */
+/**
+ * Listing since a cursor. `lost`: the cursor is no longer valid, everything must be listed and rebound. Open the
+ * folder again then: its epoch may be another one.
+ */
 export type Changes =
   | { lost: false; pages: AsyncIterable<Page>; total: number }
   | { lost: true; reason: string };
@@ -71,14 +74,21 @@ export interface Session {
   /**
    * Lists the open folder after `cursor`, ascending; null lists from the start. With `until`, stops after what
    * that cursor covers. Selects by key, never by date or by \Seen. Other calls may be made between two pages.
+   * Always `lost` when the epoch is no longer the one that {@link open} gave.
    */
   changes(cursor: string | null, until?: string | null): Promise<Changes>;
 
-  /** The cursor that means "everything there now is known". Used to begin from now, and pinned before a resync. */
+  /**
+   * The cursor that means "everything there now is known". Used to begin from now. Fails with `folder_changed` when
+   * the epoch is no longer the one that {@link open} gave.
+   */
   currentCursor(): Promise<string>;
 
-  /** All keys of the open folder, in chunks, ascending. For the audit and for late arrivals. */
+  /** All keys of the open folder, in chunks, ascending. For the audit and for late arrivals. Fails as above. */
   keys(): AsyncIterable<string[]>;
+
+  /** Sizes and dates of these messages, in pieces. Keys that are gone are left out. */
+  list(keys: readonly string[]): AsyncIterable<Listed[]>;
 
   /** Fetches small messages whole, without marking them. Answers for every key asked, in any order. */
   fetch(keys: readonly string[], maxBytes: number): AsyncIterable<Fetched>;

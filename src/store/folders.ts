@@ -42,7 +42,7 @@ export async function beginFolder(
     .execute();
 }
 
-/** Starts or goes on with the repair of a lost cursor. `cursor` is the new epoch's, pinned before the listing. */
+/** Begins or ends the repair of a lost cursor. Its end also ends a first sync that was under way. */
 export async function saveResync(
   tx: Tx,
   folderId: number,
@@ -53,10 +53,17 @@ export async function saveResync(
     .set({
       epoch: change.epoch,
       cursor: change.cursor,
-      resync: change.resync === null ? null : JSON.stringify(change.resync),
+      ...(change.resync === null
+        ? { resync: null, first_cursor: null }
+        : { resync: JSON.stringify(change.resync) }),
     })
     .where('id', '=', folderId)
     .execute();
+}
+
+/** The first sync from now on has accounted for what was there before it. */
+export async function endFirstSync(tx: Tx, folderId: number): Promise<void> {
+  await tx.updateTable('folder').set({ first_cursor: null }).where('id', '=', folderId).execute();
 }
 
 export async function saveCursor(tx: Tx, folderId: number, cursor: string): Promise<void> {

@@ -223,7 +223,7 @@ async function insertTrace(
   const events = rows.map((item) => JSON.stringify(traceOf(batch, item, copies.get(item.key))));
   await sql`
     insert into trace (ledger_id, events)
-    select ledger_id, events from unnest(${rows.map((item) => ledgerIds.get(item.key)!)}::bigint[], ${events}::jsonb[])
+    select ledger_id, events from unnest(${rows.map((item) => ledgerIds.get(item.key)!)}::bigint[], ${events}::json[])
       as item (ledger_id, events)`.execute(tx);
 }
 

@@ -5,8 +5,6 @@ import type { Database, Tx } from './database.ts';
 import { requireLease } from './leases.ts';
 import { storableJson } from './storable-json.ts';
 
-const GONE_WITH_EPOCH = 'gone with its epoch';
-
 export interface LedgerRow {
   id: number;
   key: string;
@@ -79,13 +77,13 @@ export interface DispositionResult {
   retryInSeconds: number;
 }
 
-/** Records what became of the effects on the server. `removed`: the message has left its folder. */
+/** Records what became of the effects on the server. `removes`: what was done takes messages out of the folder. */
 export async function saveDispositions(
   db: Database,
   mailboxId: number,
   leaseToken: number,
   what: string,
-  removed: boolean,
+  removes: boolean,
   results: DispositionResult[],
 ): Promise<void> {
   if (results.length === 0) return;
@@ -101,10 +99,11 @@ export async function saveDispositions(
       where ledger.id = item.id`.execute(tx);
     const finished = results.filter((r) => r.result !== 'pending');
     if (finished.length === 0) return;
-    if (removed) {
+    const left = finished.filter((r) => r.result === 'gone' || (removes && r.result === 'done'));
+    if (left.length > 0) {
       await sql`
         update incoming_email set removed_from_server = true from ledger
-        where ledger.id = any(${finished.filter((r) => r.result !== 'failed').map((r) => r.id)}::bigint[])
+        where ledger.id = any(${left.map((r) => r.id)}::bigint[])
           and ledger.state = 'stored' and incoming_email.id = ledger.incoming_email_id`.execute(tx);
     }
     await appendTraces(
@@ -126,75 +125,7 @@ export async function appendTraces(
   await sql`
     insert into trace (ledger_id, events)
     select ledger_id, events from unnest(${rows.map((row) => row.ledgerId)}::bigint[],
-      ${rows.map((row) => storableJson(row.events))}::jsonb[]) as item (ledger_id, events)`.execute(tx);
-}
-
-export interface RebindCandidate {
-  id: number;
-  headerSha256: Buffer;
-  rawSha256: Buffer | null;
-  size: number;
-  epoch: string;
-  key: string;
-}
-
-/** Rows of other epochs of this folder with one of these header digests, not yet bound to `epoch`. */
-export async function rebindCandidates(
-  db: Database,
-  folderId: number,
-  epoch: string,
-  headers: Buffer[],
-): Promise<RebindCandidate[]> {
-  const { rows } = await sql<RebindCandidate>`
-    select id, header_sha256 as "headerSha256", raw_sha256 as "rawSha256", size, epoch, key from ledger
-    where folder_id = ${folderId} and epoch <> ${epoch} and header_sha256 = any(${headers}::bytea[])
-      and reason is distinct from ${GONE_WITH_EPOCH}
-    order by id desc`.execute(db);
-  return rows;
-}
-
-/** Gives known messages their new keys after a lost cursor. */
-export async function rebind(
-  tx: Tx,
-  epoch: string,
-  pairs: { candidate: RebindCandidate; key: string }[],
-): Promise<void> {
-  if (pairs.length === 0) return;
-  await sql`
-    update ledger set epoch = ${epoch}, key = item.key
-    from unnest(${pairs.map((p) => p.candidate.id)}::bigint[], ${pairs.map((p) => p.key)}::text[]) as item (id, key)
-    where ledger.id = item.id`.execute(tx);
-  await appendTraces(
-    tx,
-    pairs.map(({ candidate, key }) => ({
-      ledgerId: candidate.id,
-      events: [
-        { event: 'rebound', fromEpoch: candidate.epoch, fromKey: candidate.key, toEpoch: epoch, toKey: key },
-      ],
-    })),
-  );
-}
-
-/**
- * Ends a repair: rows of other epochs that were not found again have left the server, so their pending effects
- * and fetches are over. Returns how many rows left the server in all.
- */
-export async function closeEpoch(tx: Tx, folderId: number, oldEpoch: string): Promise<number> {
-  await sql`
-    update ledger set
-      state = case when state = 'pending' then 'gone' else state end,
-      reason = case when state = 'pending' then ${GONE_WITH_EPOCH} else reason end,
-      disposition = case when disposition = 'pending' then 'gone' else disposition end
-    where folder_id = ${folderId} and epoch = ${oldEpoch} and (state = 'pending' or disposition = 'pending')`.execute(
-    tx,
-  );
-  const row = await tx
-    .selectFrom('ledger')
-    .select((eb) => eb.fn.countAll<number>().as('count'))
-    .where('folder_id', '=', folderId)
-    .where('epoch', '=', oldEpoch)
-    .executeTakeFirstOrThrow();
-  return Number(row.count);
+      ${rows.map((row) => storableJson(row.events))}::json[]) as item (ledger_id, events)`.execute(tx);
 }
 
 /** Counts by state, for the audit and the metrics. */
@@ -208,9 +139,13 @@ export async function ledgerCounts(db: Database, mailboxId: number): Promise<Rec
   return Object.fromEntries(rows.map((row) => [row.state, Number(row.count)]));
 }
 
-/** Counts an attempt before it is made. */
-export async function noteFetchAttempt(db: Database, id: number): Promise<void> {
-  await sql`update ledger set fetch_attempts = fetch_attempts + 1 where id = ${id} and state = 'pending'`.execute(
-    db,
-  );
+/**
+ * Counts an attempt before it is made, and says when the next one would be due: a message that breaks the session
+ * must not be the first again at once.
+ */
+export async function noteFetchAttempt(db: Database, id: number, retryInSeconds: number): Promise<void> {
+  await sql`
+    update ledger set fetch_attempts = fetch_attempts + 1,
+      next_fetch_at = now() + make_interval(secs => ${retryInSeconds})
+    where id = ${id} and state = 'pending'`.execute(db);
 }

@@ -51,12 +51,13 @@ export async function* pagesOf(
 ): AsyncGenerator<Page> {
   for (const chunk of chunksOf(uids, LIMITS.batchMessages)) {
     checkFolder();
-    const items = await describe(commands, chunk);
+    const items = await listUids(commands, chunk);
     yield { items, cursor: formatCursor({ uidValidity, lastUid: chunk.at(-1) as number }) };
   }
 }
 
-async function describe(commands: Commands, uids: readonly number[]): Promise<Listed[]> {
+/** Sizes and dates of up to a page of messages. Those that are gone are left out. */
+export async function listUids(commands: Commands, uids: readonly number[]): Promise<Listed[]> {
   const listed = new Map<number, Listed>();
   const query = { uid: true, size: true, internalDate: true };
   for await (const { uid, row } of tolerantRows(commands, uids, query, commands.options.commandMs)) {

@@ -1,13 +1,23 @@
 /** A session on an IMAP server: binds the parts of this folder to the interface of a source. */
 import type { Readable } from 'node:stream';
 import { fail } from '../../errors.ts';
-import type { Changes, Disposed, Disposition, Fetched, Fingerprint, FolderView, Session } from '../source.ts';
+import { LIMITS } from '../../limits.ts';
+import type {
+  Changes,
+  Disposed,
+  Disposition,
+  Fetched,
+  Fingerprint,
+  FolderView,
+  Listed,
+  Session,
+} from '../source.ts';
 import { Commands } from './commands.ts';
 import { formatCursor, parseCursor } from './cursor.ts';
 import { disposeOf } from './disposing.ts';
 import { fetchWhole, fingerprintsOf, streamMessage } from './fetching.ts';
 import type { Link } from './link.ts';
-import { allUids, newestUid, pagesOf, uidsAfter } from './listing.ts';
+import { allUids, listUids, newestUid, pagesOf, uidsAfter } from './listing.ts';
 import type { ImapOptions } from './options.ts';
 import { presentUids } from './presence.ts';
 import { chunksOf, uidsOfKeys } from './uid-set.ts';
@@ -40,28 +50,39 @@ export class ImapSession implements Session {
     return this.#folder;
   }
 
-  async changes(cursor: string | null): Promise<Changes> {
+  async changes(cursor: string | null, until: string | null = null): Promise<Changes> {
+    const { epoch } = this.#opened();
     const folder = await this.#current();
-    const known = cursor === null ? { uidValidity: folder.epoch, lastUid: 0 } : parseCursor(cursor);
-    if (!known) return { lost: true, reason: 'The stored cursor is not one of an IMAP folder' };
-    if (known.uidValidity !== folder.epoch) {
-      return { lost: true, reason: `UIDVALIDITY changed from ${known.uidValidity} to ${folder.epoch}` };
+    const known = cursor === null ? { uidValidity: epoch, lastUid: 0 } : parseCursor(cursor);
+    const end = until === null ? { uidValidity: epoch, lastUid: Infinity } : parseCursor(until);
+    if (!known || !end) return { lost: true, reason: 'The stored cursor is not one of an IMAP folder' };
+    for (const { uidValidity } of [known, end]) {
+      if (uidValidity === folder.epoch) continue;
+      return { lost: true, reason: `UIDVALIDITY changed from ${uidValidity} to ${folder.epoch}` };
     }
     this.#hints.forget();
-    const uids = await uidsAfter(this.#commands, known.lastUid);
+    const uids = (await uidsAfter(this.#commands, known.lastUid)).filter((uid) => uid <= end.lastUid);
     const pages = pagesOf(this.#commands, folder.epoch, uids, () => this.#check(folder));
     return { lost: false, pages, total: uids.length };
   }
 
   async currentCursor(): Promise<string> {
-    const folder = await this.#current();
+    const folder = await this.#unchanged();
     return formatCursor({ uidValidity: folder.epoch, lastUid: await newestUid(this.#commands) });
   }
 
   async *keys(): AsyncGenerator<string[]> {
-    const folder = await this.#current();
+    const folder = await this.#unchanged();
     for await (const uids of allUids(this.#commands, () => this.#check(folder))) {
       for (const chunk of chunksOf(uids, KEYS_PER_CHUNK)) yield chunk.map(String);
+    }
+  }
+
+  async *list(keys: readonly string[]): AsyncGenerator<Listed[]> {
+    const folder = this.#opened();
+    for (const chunk of chunksOf(uidsOfKeys(keys).uids, LIMITS.batchMessages)) {
+      this.#check(folder);
+      yield await listUids(this.#commands, chunk);
     }
   }
 
@@ -124,6 +145,16 @@ export class ImapSession implements Session {
     if (this.#fresh) this.#fresh = false;
     else this.#folder = await this.#commands.select(folder.path);
     return this.#opened();
+  }
+
+  /** The same, where other UIDs than those of the opening would be taken for the same messages. */
+  async #unchanged(): Promise<FolderView> {
+    const before = this.#opened();
+    const now = await this.#current();
+    if (now.epoch === before.epoch) return now;
+    this.#folder = null;
+    const reason = `UIDVALIDITY of the folder changed from ${before.epoch} to ${now.epoch} while it was open`;
+    throw fail('folder_changed', reason, { folder: before.path });
   }
 
   #opened(): FolderView {
