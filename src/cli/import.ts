@@ -50,9 +50,9 @@ async function importAll(runtime: Runtime, paths: string[], mailboxId: number): 
   if (mailbox === null) throw fail('not_found', `There is no mailbox ${mailboxId}.`, { mailbox: mailboxId });
   const result: Result = { files: 0, stored: 0, duplicates: 0, known: 0, oversized: [] };
   const line = new ProgressLine(process.stderr);
-  // Without a daemon nobody would process what is taken, so this command does.
-  const work =
-    runtime.borrowed || !runtime.embedded ? null : await Work.start(runtime, new Events(), { process: true });
+  // Where no daemon can be at work this command processes what it took; else it only enqueues.
+  const alone = runtime.embedded && !runtime.borrowed;
+  const work = await Work.start(runtime, new Events(), { process: alone });
   try {
     let batch: Parameters<typeof takePosted>[3] = [];
     let bytes = 0;
@@ -62,7 +62,7 @@ async function importAll(runtime: Runtime, paths: string[], mailboxId: number): 
       result.stored += taken.stored.length;
       result.duplicates += taken.duplicates.length;
       result.known += taken.known.length;
-      await work?.enqueue(mailbox.kind, mailbox.id, taken.stored);
+      await work.enqueue(mailbox.kind, mailbox.id, taken.stored);
       batch = [];
       bytes = 0;
     };
@@ -80,8 +80,8 @@ async function importAll(runtime: Runtime, paths: string[], mailboxId: number): 
       line.update(result.files, null, 'taken');
     }
     await flush();
-    for (;;) {
-      const left = work === null ? 0 : await queuedMail(db, mailbox.id);
+    while (alone) {
+      const left = await queuedMail(db, mailbox.id);
       line.update(result.files - left, result.files, 'processed');
       if (left === 0) break;
       await new Promise((resolve) => setTimeout(resolve, 200));
@@ -95,7 +95,7 @@ async function importAll(runtime: Runtime, paths: string[], mailboxId: number): 
     });
   } finally {
     line.end();
-    await work?.stop();
+    await work.stop();
   }
   return result;
 }
