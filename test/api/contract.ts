@@ -2,6 +2,9 @@
 import { Compile } from 'typebox/schema';
 
 interface Operation {
+  summary?: string;
+  tags?: string[];
+  parameters?: { name: string; in: string; description?: string; schema: { description?: string } }[];
   responses: Record<string, { content?: Record<string, { schema?: object }> }>;
 }
 export interface Document {

@@ -87,10 +87,12 @@ function shareSchemas(document: JsonObject): JsonObject {
       .filter(([key]) => !key.startsWith('x-'))
       .map(([key, inner]) => [key, visit(inner)] as const);
     const result = Object.fromEntries(entries);
-    const { title } = result;
-    if (typeof title !== 'string' || result.type !== 'object') return result;
-    shared.set(title, result);
-    return { $ref: `#/components/schemas/${title}` };
+    const { title, type } = result;
+    const mayBeNull = Array.isArray(type) && type.includes('object') && type.includes('null');
+    if (typeof title !== 'string' || (type !== 'object' && !mayBeNull)) return result;
+    shared.set(title, { ...result, type: 'object' });
+    const reference = { $ref: `#/components/schemas/${title}` };
+    return mayBeNull ? { description: result.description, anyOf: [reference, { type: 'null' }] } : reference;
   };
   const paths = visit(document.paths);
   const components = document.components as JsonObject;

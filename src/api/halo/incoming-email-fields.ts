@@ -106,7 +106,12 @@ export const HaloEmail = Type.Unsafe<EmailItem & Record<string, unknown>>(
       mailbox: Type.Optional(
         Type.Unsafe({ anyOf: [HaloMailbox, { type: 'null' }], description: 'Only with includedetails.' }),
       ),
-      penstock: Type.Optional(extension),
+      penstock: Type.Optional(
+        Type.Unsafe<Static<typeof extension>>({
+          ...extension,
+          description: 'Ours: what became of it, and why.',
+        }),
+      ),
     },
     { title: 'IncomingEmail' },
   ),

@@ -9,6 +9,7 @@ export function decodeBase64(text: string, field: string): Buffer {
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(clean)) throw invalid(field, 'is not base64');
   const bytes = Buffer.from(clean, 'base64');
   const digits = clean.replace(/=+$/, '').length;
+  if (digits < clean.length && clean.length % 4 !== 0) throw invalid(field, 'is not base64');
   if (bytes.length !== Math.floor((digits * 3) / 4) || digits % 4 === 1)
     throw invalid(field, 'is not base64');
   return bytes;
