@@ -1,10 +1,10 @@
 /** Hands messages of clients to the intake, and says which record each one led to. */
 import { createHash } from 'node:crypto';
 import { fail } from '../errors.ts';
-import { takePosted } from '../intake/post.ts';
+import { findPosted, takePosted } from '../intake/post.ts';
 import { writeAudit } from '../store/audit-log.ts';
 import type { Tx } from '../store/database.ts';
-import { type EmailRow, findByMailId, findEmail } from '../store/email-queries.ts';
+import { type EmailRow, findEmail } from '../store/email-queries.ts';
 import { findMailbox, type Mailbox } from '../store/mailboxes.ts';
 import { invalid } from './http/problem.ts';
 import type { RawMessages } from './services.ts';
@@ -36,16 +36,22 @@ export async function ingest(
     );
   }
   const name = key === '' ? `sha256:${createHash('sha256').update(bytes).digest('hex')}` : key;
-  const result = await takePosted(tx, mailbox, 'api', [
-    { key: name, raw: await raw.put(bytes), internalDate: null },
-  ]);
+  const put = await raw.put(bytes);
+  const result = await takePosted(tx, mailbox, 'api', [{ key: name, raw: put, internalDate: null }]);
   const stored = result.stored[0];
   if (stored !== undefined) return { email: (await findEmail(tx, stored.id))!, isNew: true, remark: null };
   const copy = result.duplicates[0];
-  const known = copy === undefined ? await findByMailId(tx, mailbox.id, name) : await findEmail(tx, copy.of);
-  if (known === null) throw fail('conflict', `The record of message ${name.slice(0, 100)} was deleted.`);
-  const remark = copy === undefined ? null : `The same message is there as record ${known.id}.`;
-  return { email: known, isNew: false, remark };
+  const knownId = copy?.of ?? (await findPosted(tx, mailbox.id, 'api', name));
+  const email = knownId === null ? null : await findEmail(tx, knownId);
+  if (email === null) {
+    throw fail('conflict', `Message ${name.slice(0, 100)} was taken before, and its record is gone.`);
+  }
+  if (copy !== undefined) {
+    return { email, isNew: false, remark: `The same message is there as record ${email.id}.` };
+  }
+  const isSame = email.rawSha256.equals(put.sha256);
+  const remark = isSame ? null : `Another message came under this id before; this one was not taken.`;
+  return { email, isNew: false, remark };
 }
 
 /** The mailbox a message is handed in for. */

@@ -16,7 +16,7 @@ import { acceptBodies } from './http/bodies.ts';
 import { limitBodies } from './http/body-budget.ts';
 import { secureHeaders } from './http/headers.ts';
 import { compileInput } from './http/input.ts';
-import { handleErrors, handleUnknownRoutes } from './http/problem.ts';
+import { frameworkErrors, handleErrors, handleUnknownRoutes } from './http/problem.ts';
 import { limitRequests } from './http/rate-limit.ts';
 import { tellRequests } from './http/request-events.ts';
 import type { Api } from './route.ts';
@@ -37,6 +37,7 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     // A request that trickles in must not hold its connection for ever.
     requestTimeout: LIMITS.requestTimeoutMs,
     genReqId: () => randomUUID(),
+    frameworkErrors,
     routerOptions: {
       // Halo's clients write /api/authinfo and /api/AuthInfo (halo-api.md 1.1).
       caseSensitive: false,

@@ -53,7 +53,7 @@ export function useApi(change: (context: ApiContext) => void = () => {}): Fixtur
     const { db } = connection;
     const folder = await tempFolder();
     const keys = await loadKeyring(join(folder, 'secret.key'), true);
-    const raw = new RawStore(db, folder);
+    const raw = new RawStore(connection.db, folder);
     await raw.start();
     const events = new Events();
     const failures: string[] = [];
@@ -74,7 +74,7 @@ export function useApi(change: (context: ApiContext) => void = () => {}): Fixtur
           trustProxy: false,
           requestsPerMinute: 100_000,
         },
-        poller: { staleIntervals: 3, leaseSeconds: 30 },
+        poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
       },
       version: '0.0.0-test',
       services,

@@ -51,6 +51,20 @@ describe('Requests', () => {
     }
   });
 
+  it('that are nested very deep are refused, and harm nobody', async () => {
+    for (const [open, close] of [
+      ['[', ']'],
+      ['{"fieldmappings":', '}'],
+    ] as const) {
+      const deep = `${open.repeat(100_000)}1${close.repeat(100_000)}`;
+      const answer = await fixture.send('POST', '/api/EmailRule', deep, {
+        'content-type': 'application/json',
+      });
+      expect(answer.statusCode).toBe(400);
+    }
+    expect((await fixture.send('GET', '/api/Lookup')).statusCode).toBe(200);
+  });
+
   it('have an id, which is in the answer and in the error', async () => {
     const answer = await fixture.send('GET', '/api/Mailbox/999999');
     expect(answer.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
@@ -83,7 +97,11 @@ describe('Requests', () => {
       });
       expect(answer.payload).not.toContain('abc');
     }
-    expect((await fixture.api.inject({ url: '/api/%zz' })).statusCode).toBe(400);
+    const broken = await fixture.api.inject({ url: '/api/%zz' });
+    expect(broken.statusCode).toBe(400);
+    expect(broken.json()).toMatchObject({ code: 'validation_failed', ClassName: 'ValidationException' });
+    const long = await fixture.send('GET', `/api/Mailbox/${'1'.repeat(5_000)}`);
+    expect(long.json()).toMatchObject({ ClassName: expect.any(String), error: expect.any(String) });
   });
 
   it('that fail through us tell the client nothing, and the log the cause', async () => {

@@ -86,6 +86,12 @@ describe('POST /api/incomingemail hands in', () => {
       'x-content-type-options': 'nosniff',
       'content-length': String(bytes.length),
     });
+    const head = await fixture.send('HEAD', `/api/incomingemail/${row.id}/raw`);
+    expect([head.statusCode, head.headers['content-length'], head.payload]).toEqual([
+      200,
+      String(bytes.length),
+      '',
+    ]);
   });
 
   it('a large message as a file, byte for byte', async () => {
@@ -102,6 +108,8 @@ describe('POST /api/incomingemail hands in', () => {
     const again = await handIn(mailbox, item);
     const changed = await handIn(mailbox, { ...item, data: rawMessage('other') });
     expect([again.id, changed.id]).toEqual([first.id, first.id]);
+    expect(again._warning).toBeNull();
+    expect(changed._warning).toContain('was not taken');
     expect((await handIn(await newMailbox(fixture), item)).id).not.toBe(first.id);
     expect(fixture.enqueued.filter(({ id }) => id === first.id)).toHaveLength(1);
   });

@@ -123,6 +123,11 @@ export function handleUnknownRoutes(app: FastifyInstance): void {
   });
 }
 
+/** For errors that the framework finds before there is a route, such as a path that is no UTF-8. */
+export function frameworkErrors(thrown: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  void sendProblem(reply, fromAnything(thrown), request);
+}
+
 async function sendProblem(
   reply: FastifyReply,
   error: PenstockError,
