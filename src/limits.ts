@@ -9,6 +9,8 @@ export const LIMITS = {
   messageBytesCeiling: 512 * 1024 * 1024,
   /** Raw messages up to this size are stored inside PostgreSQL; larger ones are streamed to a file. */
   inlineRawBytes: 256 * 1024,
+  /** Bytes of messages just stored that are kept at hand for the worker. */
+  recentRawBytes: 16 * 1024 * 1024,
 
   /** MIME structure (checked before any tree is built). */
   mimeDepth: 50,
@@ -53,6 +55,7 @@ export const LIMITS = {
   batchBytes: 16 * 1024 * 1024,
   fetchAttempts: 5,
   dispositionAttempts: 10,
+  /** Defaults of settings. */
   connectionsPerHost: 20,
   connectsPerHostPerMinute: 120,
 

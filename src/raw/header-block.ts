@@ -13,5 +13,7 @@ export function headerBlockLength(bytes: Buffer): number {
 /** SHA-256 of the header block, as servers send it for BODY[HEADER] (RFC 9051 section 6.4.5). */
 export function headerDigest(bytes: Buffer): Buffer {
   const length = headerBlockLength(bytes);
-  return createHash('sha256').update(length === -1 ? bytes : bytes.subarray(0, length)).digest();
+  return createHash('sha256')
+    .update(length === -1 ? bytes : bytes.subarray(0, length))
+    .digest();
 }

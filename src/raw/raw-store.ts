@@ -12,6 +12,7 @@ import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
 import type { RawBytes } from '../store/intake.ts';
 import { headerDigest } from './header-block.ts';
+import { RecentRaw } from './recent-raw.ts';
 
 /** The bytes of a message as a reader gets them: small ones at hand, large ones as a file to stream. */
 export type RawLocation = { inline: Buffer } | { file: string };
@@ -19,6 +20,7 @@ export type RawLocation = { inline: Buffer } | { file: string };
 export class RawStore {
   readonly #db: Database;
   readonly #directory: string;
+  readonly #recent = new RecentRaw(LIMITS.recentRawBytes);
 
   constructor(db: Database, dataDirectory: string) {
     this.#db = db;
@@ -31,8 +33,11 @@ export class RawStore {
 
   /** Prepares bytes at hand. They become durable with the intake commit, or before it when they are large. */
   async put(bytes: Buffer): Promise<RawBytes> {
-    if (bytes.length > LIMITS.inlineRawBytes) return await this.putStream(Readable.from([bytes]), bytes.length);
-    return inlineRaw(bytes);
+    if (bytes.length > LIMITS.inlineRawBytes)
+      return await this.putStream(Readable.from([bytes]), bytes.length);
+    const raw = inlineRaw(bytes);
+    this.#recent.keep(raw.sha256.toString('hex'), bytes);
+    return raw;
   }
 
   /**
@@ -70,17 +75,18 @@ export class RawStore {
 
   /** Where the bytes of these messages are, by hex digest. Fails with `raw_missing` when a row is missing. */
   async locate(digests: Buffer[]): Promise<Map<string, RawLocation>> {
-    const rows = await this.#db
-      .selectFrom('raw_message')
-      .select(['sha256', 'bytes'])
-      .where('sha256', 'in', digests)
-      .execute();
-    const found = new Map<string, RawLocation>(
-      rows.map((row) => [
-        row.sha256.toString('hex'),
-        row.bytes === null ? { file: this.#path(row.sha256) } : { inline: row.bytes },
-      ]),
-    );
+    const found = new Map<string, RawLocation>();
+    const stored: Buffer[] = [];
+    for (const digest of digests) {
+      const hex = digest.toString('hex');
+      const bytes = this.#recent.take(hex);
+      if (bytes === null) stored.push(digest);
+      else found.set(hex, { inline: bytes });
+    }
+    for (const row of stored.length === 0 ? [] : await this.#read(stored)) {
+      const inline = row.bytes;
+      found.set(row.sha256.toString('hex'), inline === null ? { file: this.#path(row.sha256) } : { inline });
+    }
     for (const digest of digests) {
       const hex = digest.toString('hex');
       if (!found.has(hex)) throw fail('raw_missing', `No bytes are stored for ${hex}.`, { sha256: hex });
@@ -134,6 +140,14 @@ export class RawStore {
   /** Deletes the file of a message whose row is gone. */
   async removeFile(sha256: Buffer): Promise<void> {
     await rm(this.#path(sha256), { force: true });
+  }
+
+  async #read(digests: Buffer[]): Promise<{ sha256: Buffer; bytes: Buffer | null }[]> {
+    return await this.#db
+      .selectFrom('raw_message')
+      .select(['sha256', 'bytes'])
+      .where('sha256', 'in', digests)
+      .execute();
   }
 
   #path(sha256: Buffer): string {
