@@ -17,6 +17,8 @@ import { watchHealth } from './observe/health-watch.ts';
 import { logEvents } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { openRuntime, type Runtime } from './runtime.ts';
+import { budgetedSource } from './source/budgeted-source.ts';
+import { ConnectionBudget } from './source/imap/connection-budget.ts';
 import { NoticeListener } from './store/notify.ts';
 import { VERSION } from './version.ts';
 import { Work } from './work.ts';
@@ -90,10 +92,17 @@ async function startParts(
     enqueue: (kind, mailboxId, emails) => work.enqueue(kind, mailboxId, emails),
     pressure: makePressure(runtime.db, runtime.raw),
   };
+  const { leaseSeconds, connectionsPerHost: connections, connectsPerMinute } = config.poller;
+  const budget = new ConnectionBudget({ connections, connectsPerMinute });
   const supervisor = has('poller')
     ? new Supervisor(intake, {
-        leaseSeconds: config.poller.leaseSeconds,
-        makeSource: (mailbox) => sourceOf(runtime.db, runtime.keys, mailbox),
+        leaseSeconds,
+        makeSource: async (mailbox) =>
+          budgetedSource(
+            await sourceOf(runtime.db, runtime.keys, mailbox),
+            mailbox.settings.server.host,
+            budget,
+          ),
       })
     : null;
   if (supervisor !== null) {

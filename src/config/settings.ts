@@ -3,6 +3,7 @@
  * docs/operator/configuration.md is generated from it, and `penstock config check` prints it.
  */
 import Type, { type TSchema } from 'typebox';
+import { LIMITS } from '../limits.ts';
 
 export interface Setting {
   /** Dotted path in the YAML file. */
@@ -137,6 +138,21 @@ export const SETTINGS = [
     about: 'How long a mailbox stays with a process that no longer renews its claim.',
   },
   {
+    path: 'poller.connectionsPerHost',
+    env: 'PENSTOCK_CONNECTIONS_PER_HOST',
+    schema: Type.Integer({ minimum: 1, maximum: 10_000 }),
+    default: LIMITS.connectionsPerHost,
+    about:
+      'Connections this process keeps to one mail host; mailboxes above it take turns. Hosted mail often bears more.',
+  },
+  {
+    path: 'poller.connectsPerMinute',
+    env: 'PENSTOCK_CONNECTS_PER_MINUTE',
+    schema: Type.Integer({ minimum: 2, maximum: 100_000 }),
+    default: LIMITS.connectsPerHostPerMinute,
+    about: 'New connections this process makes to one mail host in a minute.',
+  },
+  {
     path: 'retention.processedDays',
     env: 'PENSTOCK_RETENTION_DAYS',
     schema: Type.Integer({ minimum: 0 }),
@@ -230,7 +246,12 @@ export interface Config {
   queue: { redisUrl: string | null };
   secrets: { keyFile: string | null };
   worker: { threads: number; parseTimeoutMs: number };
-  poller: { staleIntervals: number; leaseSeconds: number };
+  poller: {
+    staleIntervals: number;
+    leaseSeconds: number;
+    connectionsPerHost: number;
+    connectsPerMinute: number;
+  };
   retention: { processedDays: number };
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; format: 'auto' | 'json' | 'pretty' };
   mail: {

@@ -65,12 +65,14 @@ export class Poller {
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
       let loggedInAt = 0;
+      this.#hearWakes();
       try {
         await this.#enter('connecting');
         this.#progress();
         this.#session = await this.#source.connect(this.#stop.signal);
         loggedInAt = Date.now();
         await this.#poll(this.#session);
+        await this.#close();
       } catch (thrown) {
         if (this.#stop.signal.aborted) break;
         const error = asPenstockError(thrown);
@@ -82,10 +84,11 @@ export class Poller {
     await this.#close();
   }
 
-  /** Polls on one session until it fails or the mailbox is stopped. */
+  /** Polls on one session until it fails, is given up for others, or the mailbox is stopped. */
   async #poll(session: Session): Promise<void> {
     const { settings, id } = this.held.mailbox;
     while (!this.#stop.signal.aborted) {
+      this.#hearWakes();
       const started = performance.now();
       const { added, failure } = await this.#listAll(session);
       if (failure !== null) throw failure;
@@ -99,8 +102,9 @@ export class Poller {
       this.#context.events.emit('mailbox.listed', { mailbox: id, milliseconds, added });
       await this.#enter('waiting');
       this.#progress();
-      await session.wait(jitter(settings.pollSeconds * 1000), this.#nextWake());
+      const heard = await session.wait(jitter(settings.pollSeconds * 1000), this.#nextWake());
       this.#progress();
+      if (heard === 'parted') return;
     }
   }
 
@@ -132,8 +136,8 @@ export class Poller {
     const { id } = this.held.mailbox;
     const { state, waitMs, blocked } = backOff(this.#backoff, error, livedMs, Math.random());
     this.#backoff = state;
-    // Twice on the same page: one of its messages may be what breaks the session.
-    if (livedMs > 0 && state.failures >= 2) this.#careful = true;
+    // Twice on the same page, or the session names a message: that may be what breaks it.
+    if (livedMs > 0 && (state.failures >= 2 || error.fields.suspectKey !== undefined)) this.#careful = true;
     const { code, message } = error;
     if (blocked) this.#context.events.emit('mailbox.blocked', { mailbox: id, code, message });
     else {
@@ -165,8 +169,12 @@ export class Poller {
   }
 
   #nextWake(): AbortSignal {
-    if (this.#wake.signal.aborted && !this.#stop.signal.aborted) this.#wake = new AbortController();
     return AbortSignal.any([this.#wake.signal, this.#stop.signal]);
+  }
+
+  /** Wakes from now on are wishes for the pass after the one that begins; earlier ones are met by it. */
+  #hearWakes(): void {
+    if (this.#wake.signal.aborted) this.#wake = new AbortController();
   }
 
   #progress(): void {

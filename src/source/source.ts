@@ -105,8 +105,11 @@ export interface Session {
   /** Carries out a disposition for messages of the open folder. Safe to repeat. */
   dispose(keys: readonly string[], what: Disposition, folder: string | null): Promise<Map<string, Disposed>>;
 
-  /** Waits for a hint that something changed in the open folder, at most `ms`. A hint proves nothing. */
-  wait(ms: number, signal: AbortSignal): Promise<'changed' | 'timeout'>;
+  /**
+   * Waits for a hint that something changed in the open folder, at most `ms`. A hint proves nothing. `parted`: the
+   * connection was given up meanwhile so that others could have it; connect again.
+   */
+  wait(ms: number, signal: AbortSignal): Promise<'changed' | 'timeout' | 'parted'>;
 
   /** Ends the connection; never throws, never hangs. */
   close(): Promise<void>;

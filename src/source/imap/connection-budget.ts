@@ -64,6 +64,8 @@ interface Host {
   bucket: TokenBucket;
   /** First come, first served. */
   waiting: Set<Waiter>;
+  /** Those who have a connection and could do without, the longest idle first. */
+  idle: Set<() => void>;
   timer: NodeJS.Timeout | null;
 }
 
@@ -100,16 +102,39 @@ export class ConnectionBudget {
     }
   }
 
+  /**
+   * Says that a connection to `host` is idle. When others wait for one, `yieldIt` is called, once, and should release
+   * it. The returned function takes the offer back.
+   */
+  offer(host: string, yieldIt: () => void): () => void {
+    const state = this.#host(host.toLowerCase());
+    state.idle.add(yieldIt);
+    if (state.waiting.size > 0) this.#askIdle(state);
+    return () => void state.idle.delete(yieldIt);
+  }
+
   /** Connections to `host` now, and how many wait for leave. */
   usage(host: string): { open: number; waiting: number } {
     const state = this.#hosts.get(host.toLowerCase());
     return { open: state?.open ?? 0, waiting: state?.waiting.size ?? 0 };
   }
 
+  /** Asks the longest idle holder, but only where connections are what is short, not the rate. */
+  #askIdle(host: Host): void {
+    if (host.open < this.#limits.connections) return;
+    const [longest] = host.idle;
+    if (longest === undefined) return;
+    host.idle.delete(longest);
+    longest();
+  }
+
   #admit(key: string, host: Host): void {
     for (const waiter of host.waiting) {
       // A release admits the next one.
-      if (host.open >= this.#limits.connections) return;
+      if (host.open >= this.#limits.connections) {
+        this.#askIdle(host);
+        return;
+      }
       const waitMs = host.bucket.take(this.#now());
       if (waitMs > 0) {
         this.#admitLater(key, host, waitMs);
@@ -144,7 +169,7 @@ export class ConnectionBudget {
     if (known) return known;
     const { connections, connectsPerMinute } = this.#limits;
     const bucket = new TokenBucket(connectsPerMinute, connections, this.#now());
-    const host: Host = { open: 0, bucket, waiting: new Set(), timer: null };
+    const host: Host = { open: 0, bucket, waiting: new Set(), idle: new Set(), timer: null };
     this.#hosts.set(key, host);
     return host;
   }
