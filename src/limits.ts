@@ -31,6 +31,7 @@ export const LIMITS = {
   parseTimeoutMs: 10_000,
   parseTimeoutPerMegabyteMs: 1_000,
   parseHeapMegabytes: 256,
+  parseYoungMegabytes: 24,
 
   /** Rules. */
   ruleCount: 20_000,
