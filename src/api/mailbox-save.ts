@@ -17,6 +17,7 @@ import { lockMailboxCreation } from '../store/row-locks.ts';
 import { deleteSecret, readSecret, writeSecret } from '../store/secrets.ts';
 import { draftMailbox, type MailboxDraft } from './halo/mailbox-draft.ts';
 import type { MailboxItem } from './halo/mailbox-fields.ts';
+import { DELETED_ITEMS } from './halo/mailbox-server.ts';
 import { viewSettings } from './halo/mailbox-view.ts';
 import type { ApiContext } from './services.ts';
 
@@ -154,9 +155,8 @@ function remarks(mailbox: Mailbox, before: Mailbox | null): string[] {
   const was = before?.settings;
   const found: string[] = [];
   if (after === 'move' && (was?.after !== 'move' || was.afterFolder !== afterFolder)) {
-    found.push(
-      `Processed mail is moved to the folder ${afterFolder} on the server; imapleavemailininbox or penstock.after changes that.`,
-    );
+    const where = afterFolder === DELETED_ITEMS ? "the server's deleted items" : `the folder ${afterFolder}`;
+    found.push(`Processed mail is moved to ${where}; imapleavemailininbox or penstock.after changes that.`);
   }
   if (after === 'delete' && was?.after !== 'delete') found.push('Processed mail is deleted from the server.');
   if (server.tls === 'none' && was?.server.tls !== 'none') {

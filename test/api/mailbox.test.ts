@@ -53,12 +53,12 @@ describe('POST /api/Mailbox creates', () => {
       penstock: {
         folders: ['INBOX'],
         after: 'move',
-        after_folder: 'Trash',
+        after_folder: '\\Trash',
         secrets: ['password'],
         status: 'ok',
       },
     });
-    expect(row._warning).toContain('moved to the folder Trash');
+    expect(row._warning).toContain("moved to the server's deleted items");
     expect((await settingsOf(row.id)).server).toMatchObject({ port: 993, tls: 'implicit', auth: 'password' });
   });
 

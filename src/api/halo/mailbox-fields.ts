@@ -19,7 +19,7 @@ const used = {
     'Leave processed mail where it is. False (the default) moves it to deleteditemsfolder.',
   ),
   harddeletereadmessages: flag('Delete processed mail for good instead of moving it. Default false.'),
-  deleteditemsfolder: text('Folder processed mail is moved to; blank = Trash.', 200),
+  deleteditemsfolder: text('Folder processed mail is moved to; blank = the server’s deleted items.', 200),
   incomingfoldername: text('Folder to read instead of the inbox.', 500),
   imapdatecutoff: date('Ignore mail that the server received before this.'),
   dontimportbeforecreation: flag('Ignore mail that is older than the mailbox record. Default false.'),

@@ -4,8 +4,8 @@ import { TLS_TYPE } from './enums.ts';
 
 type Tls = ServerSettings['tls'];
 
-/** The folder that processed mail goes to when `deleteditemsfolder` is blank. Made when it is missing. */
-export const DELETED_ITEMS = 'Trash';
+/** Where processed mail goes when `deleteditemsfolder` is blank: whatever the server calls that folder (RFC 6154). */
+export const DELETED_ITEMS = '\\Trash';
 
 const IMAP_PORT = 143;
 const IMAPS_PORT = 993;

@@ -128,6 +128,12 @@ export class Commands {
     }
   }
 
+  /** The folder that the server uses for something (RFC 6154), e.g. `\Trash`; null when it names none. */
+  async folderOfUse(use: string): Promise<string | null> {
+    const listed = await this.#run('LIST', (client) => client.list());
+    return listed.find(({ specialUse }) => specialUse?.toLowerCase() === use.toLowerCase())?.path ?? null;
+  }
+
   async folders(): Promise<string[]> {
     const listed = await this.#run('LIST', (client) => client.list());
     return listed.filter(({ flags }) => !flags.has('\\Noselect')).map(({ path }) => path);

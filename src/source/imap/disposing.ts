@@ -27,13 +27,20 @@ export async function disposeOf(
     for (const uid of uids) results.set(String(uid), 'done');
     return results;
   }
-  const refused = refusal(commands, open, what, folder);
+  const target = what === 'move' ? await targetOf(commands, folder) : folder;
+  const refused = refusal(commands, open, what, target);
   for (const chunk of chunksOf(uids, LIMITS.batchMessages)) {
     checkFolder();
     if (refused) mark(results, chunk, refused);
-    else await disposeChunk(commands, results, chunk, what, folder);
+    else await disposeChunk(commands, results, chunk, what, target);
   }
   return results;
+}
+
+/** A target such as `\Trash` is the folder with that use, whatever the server calls it; else one named so. */
+async function targetOf(commands: Commands, folder: string | null): Promise<string | null> {
+  if (!folder?.startsWith('\\')) return folder;
+  return (await commands.folderOfUse(folder)) ?? folder.slice(1);
 }
 
 /** Why this disposition cannot work here at all; null when it can. */
