@@ -283,8 +283,6 @@ export class FolderSync {
 /** Nothing is moved or deleted while keys are being rebound: they might not mean what we think. */
 async function disposeDueIfAllowed(sync: FolderSync): Promise<number> {
   if (sync.folder.resync !== null) return 0;
-  return await disposeDue(sync.context, sync.held, sync.session, {
-    id: sync.folder.id,
-    epoch: sync.view.epoch,
-  });
+  const { context, held, session, folder, view, options } = sync;
+  return await disposeDue(context, held, session, { id: folder.id, epoch: view.epoch }, options.careful);
 }

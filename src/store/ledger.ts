@@ -49,13 +49,19 @@ export async function knownKeys(
   return new Set(rows.map((row) => row.key));
 }
 
+export interface DueDisposition {
+  id: number;
+  key: string;
+  attempts: number;
+}
+
 /** Messages that are safe here and wait for their effect on the server. */
 export async function dueDispositions(
   db: Database,
   folderId: number,
   epoch: string,
   limit: number,
-): Promise<{ id: number; key: string; attempts: number }[]> {
+): Promise<DueDisposition[]> {
   return await db
     .selectFrom('ledger')
     .select(['id', 'key', 'disposition_attempts as attempts'])
@@ -72,9 +78,24 @@ export async function dueDispositions(
 
 export interface DispositionResult {
   id: number;
+  /** Attempts made by now. */
+  attempts: number;
   result: 'done' | 'gone' | 'failed' | 'pending';
   error: string | null;
   retryInSeconds: number;
+}
+
+/** Counts attempts before they are made, and says when the next ones would be due. */
+export async function noteDispositionAttempts(
+  db: Database,
+  rows: Pick<DispositionResult, 'id' | 'attempts' | 'retryInSeconds'>[],
+): Promise<void> {
+  await sql`
+    update ledger set disposition_attempts = item.attempts,
+      next_disposition_at = now() + make_interval(secs => item.retry)
+    from unnest(${rows.map((r) => r.id)}::bigint[], ${rows.map((r) => r.attempts)}::smallint[],
+      ${rows.map((r) => r.retryInSeconds)}::float8[]) as item (id, attempts, retry)
+    where ledger.id = item.id and ledger.disposition = 'pending'`.execute(db);
 }
 
 /** Records what became of the effects on the server. `removes`: what was done takes messages out of the folder. */
@@ -91,11 +112,11 @@ export async function saveDispositions(
     await requireLease(tx, mailboxId, leaseToken);
     await sql`
       update ledger set disposition = item.result, disposition_error = item.error,
-        disposition_attempts = disposition_attempts + 1,
+        disposition_attempts = item.attempts,
         next_disposition_at = case when item.result = 'pending' then now() + make_interval(secs => item.retry) end
       from unnest(${results.map((r) => r.id)}::bigint[], ${results.map((r) => r.result)}::text[],
-        ${results.map((r) => r.error)}::text[], ${results.map((r) => r.retryInSeconds)}::float8[])
-        as item (id, result, error, retry)
+        ${results.map((r) => r.error)}::text[], ${results.map((r) => r.attempts)}::smallint[],
+        ${results.map((r) => r.retryInSeconds)}::float8[]) as item (id, result, error, attempts, retry)
       where ledger.id = item.id`.execute(tx);
     const finished = results.filter((r) => r.result !== 'pending');
     if (finished.length === 0) return;
