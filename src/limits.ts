@@ -75,6 +75,8 @@ export const LIMITS = {
   requestBytesSmall: 1024 * 1024,
   requestTimeoutMs: 120_000,
   diagnosisMs: 60_000,
+  /** Wrong secrets from one address; more are not looked at until the minute is over. */
+  signInFailuresPerMinute: 30,
   pageSize: 1_000,
   /** Larger messages are not put into JSON; they are downloaded. */
   rawInJsonBytes: 32 * 1024 * 1024,

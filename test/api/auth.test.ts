@@ -1,6 +1,9 @@
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
+import { FailureBrake } from '../../src/api/auth/failure-brake.ts';
 import { grantScopes, mayCall } from '../../src/api/auth/scopes.ts';
+import { buildApi } from '../../src/api/server.ts';
+import { LIMITS } from '../../src/limits.ts';
 import { createClient, disableClient } from '../../src/store/clients.ts';
 import { readSecret } from '../../src/store/secrets.ts';
 import { askToken, useApi } from './fixture.ts';
@@ -86,6 +89,48 @@ describe('POST /auth/token', () => {
     const key = await readSecret(fixture.db, fixture.keys, 'api', 'signing-key');
     expect(Buffer.from(key!, 'base64')).toHaveLength(32);
     expect(ciphertext.includes(Buffer.from(key!))).toBe(false);
+  });
+});
+
+describe('Guessing secrets', () => {
+  it('is turned away after a while, with whole seconds to wait, and only for who does it', async () => {
+    const api = await buildApi({
+      ...fixture.context,
+      config: { ...fixture.context.config, server: { ...fixture.context.config.server, trustProxy: true } },
+    });
+    const client = await createClient(fixture.db, 'guessed', ['all']);
+    const ask = async (secret: string, address: string) =>
+      await api.inject({
+        method: 'POST',
+        url: '/auth/token',
+        headers: { 'content-type': 'application/x-www-form-urlencoded', 'x-forwarded-for': address },
+        payload: new URLSearchParams({
+          grant_type: 'client_credentials',
+          client_id: client.clientId,
+          client_secret: secret,
+        }).toString(),
+      });
+    const guesses = Array.from({ length: LIMITS.signInFailuresPerMinute }, () => ask('wrong', '192.0.2.1'));
+    for (const answer of await Promise.all(guesses)) expect(answer.statusCode).toBe(401);
+    const answer = await ask(client.clientSecret, '192.0.2.1');
+    expect(answer.statusCode).toBe(429);
+    expect(answer.headers['retry-after']).toMatch(/^[1-9]\d?$/);
+    expect((await ask(client.clientSecret, '192.0.2.2')).statusCode).toBe(200);
+    await api.close();
+  });
+
+  it('is forgotten when the minute is over', () => {
+    let now = 0;
+    const brake = new FailureBrake(() => now);
+    for (let i = 0; i < LIMITS.signInFailuresPerMinute; i += 1) brake.noteFailure('a');
+    expect(brake.secondsToWait('a')).toBe(60);
+    expect(brake.secondsToWait('b')).toBe(0);
+    now = 59_500;
+    expect(brake.secondsToWait('a')).toBe(1);
+    now = 60_000;
+    expect(brake.secondsToWait('a')).toBe(0);
+    brake.noteFailure('a');
+    expect(brake.secondsToWait('a')).toBe(0);
   });
 });
 

@@ -20,7 +20,11 @@ export const TAGS = [
 ];
 
 /** Statuses that calls can end with beside their own. */
-const PROBLEMS = { 400: 'Something in the request is wrong.', 404: 'There is no such record.' };
+const PROBLEMS = {
+  400: 'Something in the request is wrong.',
+  404: 'There is no such record.',
+  429: 'Too many requests; Retry-After says how many seconds to wait.',
+};
 const WRITE_PROBLEMS = {
   409: 'The record is in a state that does not allow this.',
   413: 'The body or the message is too large.',
@@ -29,7 +33,6 @@ const WRITE_PROBLEMS = {
 const GUARD_PROBLEMS = {
   401: 'The token is missing, wrong or expired.',
   403: 'The token lacks the scope.',
-  429: 'Too many requests; Retry-After says how many seconds to wait.',
 };
 
 /** Collects the routes that are added from now on. */

@@ -2,7 +2,9 @@
 import formbody from '@fastify/formbody';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
+import { fail } from '../../errors.ts';
 import type { ClientDirectory } from '../auth/client-directory.ts';
+import { FailureBrake } from '../auth/failure-brake.ts';
 import { grantScopes } from '../auth/scopes.ts';
 import type { Tokens } from '../auth/tokens.ts';
 import type { Api } from '../route.ts';
@@ -84,6 +86,7 @@ export async function tokenRoute(
   clients: ClientDirectory,
 ): Promise<void> {
   await app.register(formbody, { bodyLimit: FORM_BYTES });
+  const brake = new FailureBrake();
   const seconds = context.tokenSeconds ?? TOKEN_SECONDS;
   app.post(
     '/auth/token',
@@ -115,8 +118,15 @@ export async function tokenRoute(
       if (grant_type !== 'client_credentials') {
         return await refuse(reply, 400, 'unsupported_grant_type', 'grant_type must be client_credentials.');
       }
+      const address = request.ip ?? 'socket';
+      const wait = brake.secondsToWait(address);
+      if (wait > 0) {
+        reply.header('retry-after', String(wait));
+        throw fail('rate_limited', 'Too many wrong secrets came from this address.');
+      }
       const client = id === '' || secret === '' ? null : await clients.authenticate(id, secret);
       if (client === null) {
+        brake.noteFailure(address);
         return await refuse(reply, 401, 'invalid_client', 'client_id or client_secret is wrong.');
       }
       const granted = grantScopes(scope, client.scopes);
