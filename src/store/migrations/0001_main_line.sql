@@ -31,7 +31,9 @@ create table mailbox_state (
   next_attempt_at     timestamptz,
   sync_done           bigint not null default 0,
   sync_total          bigint not null default 0,
-  sync_started_at     timestamptz
+  sync_started_at     timestamptz,
+  -- When a long sync last stored something: tells a sync that is slow from one that hangs.
+  sync_progress_at    timestamptz
 );
 
 -- One owner a mailbox. `token` grows with each new owner; every write of a poller carries it.
@@ -100,6 +102,9 @@ create table ledger (
 ) with (fillfactor = 80);
 create index ledger_to_fetch on ledger (folder_id) where state = 'pending';
 create index ledger_to_dispose on ledger (folder_id, id) where disposition = 'pending';
+-- What operators watch, cheap enough to be asked every few seconds.
+create index ledger_fetch_failed on ledger (mailbox_id) where state = 'fetch_failed';
+create index ledger_disposition_failed on ledger (mailbox_id) where disposition = 'failed';
 create index ledger_by_content on ledger (folder_id, header_sha256) where header_sha256 is not null;
 -- Messages that were never fetched are recognised by date and size when their keys have changed.
 create index ledger_without_content on ledger (folder_id, internal_date, size) where header_sha256 is null;
@@ -173,6 +178,8 @@ create index incoming_email_message_id on incoming_email (message_id, mailbox_id
 create index incoming_email_ticket on incoming_email (ticket_id) where ticket_id is not null;
 create index incoming_email_quarantine on incoming_email (error_fingerprint, id) where state = 'quarantined';
 create index incoming_email_search on incoming_email using gin (search);
+-- Lists show the newest first; ties are broken by id.
+create index incoming_email_created on incoming_email (created_at desc, id);
 create index incoming_email_raw on incoming_email (raw_sha256);
 
 -- What happened to a message, as arrays of {at, event, ...} in the order of their commits.
@@ -194,6 +201,9 @@ create table email_rule (
   created_at  timestamptz not null default now(),
   updated_at  timestamptz not null default now()
 );
+
+-- Ids of field mappings: they live inside their rule, but clients take them for ids of records.
+create sequence field_mapping as integer;
 
 -- Every change of a rule. The highest version is the version of the rule set; records keep which one decided.
 create table rule_change (
