@@ -55,6 +55,10 @@ export const LIMITS = {
   batchMessages: 200,
   batchBytes: 16 * 1024 * 1024,
   fetchAttempts: 5,
+  /** Why something failed, as kept with a row. */
+  reasonChars: 1_000,
+  /** A longer name of a posted message is replaced by its digest: an index entry must fit into a page. */
+  postedKeyBytes: 1_000,
   dispositionAttempts: 10,
   /** Defaults of settings. */
   connectionsPerHost: 20,

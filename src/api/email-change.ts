@@ -1,5 +1,6 @@
 /** What people and programs do with records of incoming mail: delete, assign, try again, hand in. */
 import { fail } from '../errors.ts';
+import { postedKey } from '../intake/post.ts';
 import { writeAudit } from '../store/audit-log.ts';
 import type { Database, Tx } from '../store/database.ts';
 import { assignEmail, deleteEmails } from '../store/email-changes.ts';
@@ -98,7 +99,7 @@ export async function createEmail(
   const mailbox = await mailboxFor(tx, item.mbid ?? 0, 'mbid');
   const key = item.mailid ?? '';
   if (item._checkmailid === true && key !== '') {
-    const known = await findByMailId(tx, mailbox.id, key);
+    const known = await findByMailId(tx, mailbox.id, postedKey(key));
     if (known !== null) return { email: known, remarks: { _warning: null } };
   }
   const ingested = await ingest(tx, context.services.raw, mailbox, key, bytesOf(item));

@@ -6,6 +6,8 @@
 
 /** Nobody read them for this long: another process did the work, or they were copies. */
 const MAX_AGE_MS = 60_000;
+/** Of tiny messages the entries take more room than the bytes. */
+const MAX_ENTRIES = 10_000;
 
 export class RecentRaw {
   readonly #budget: number;
@@ -25,7 +27,8 @@ export class RecentRaw {
    */
   keep(digest: string, bytes: Buffer): void {
     this.#dropOld();
-    if (this.#held + bytes.length > this.#budget || this.#entries.has(digest)) return;
+    if (this.#held + bytes.length > this.#budget || this.#entries.size >= MAX_ENTRIES) return;
+    if (this.#entries.has(digest)) return;
     this.#entries.set(digest, { bytes, at: this.#clock() });
     this.#held += bytes.length;
   }

@@ -3,11 +3,14 @@
  * that says how far the listing got. Nothing is done on the mail server before this returns.
  */
 import { sql } from 'kysely';
+import { LIMITS } from '../limits.ts';
+import { toStorableText } from '../message/storable.ts';
 import type { TraceEvent } from '../observe/trace.ts';
 import type { Database, Tx } from './database.ts';
 import { saveCursor } from './folders.ts';
 import { requireLease } from './leases.ts';
 import type { LedgerState } from './states.ts';
+import { storableJson } from './storable-json.ts';
 
 /** Bytes that are ready to be committed: inline, or already fsynced in a file named after the digest. */
 export interface RawBytes {
@@ -138,6 +141,11 @@ async function insertRaw(tx: Tx, items: IntakeItem[]): Promise<void> {
     on conflict (sha256) do nothing`.execute(tx);
 }
 
+/** Reasons quote servers, which may say anything. */
+function reasonOf({ result }: IntakeItem): string | null {
+  return 'reason' in result ? toStorableText(result.reason, LIMITS.reasonChars) : null;
+}
+
 /** Returns ledger ids by key, for the rows that were new or still pending. */
 async function insertLedger(tx: Tx, batch: IntakeBatch, entries: Entry[]): Promise<Map<string, number>> {
   const column = <T>(pick: (entry: Entry) => T): T[] => entries.map(pick);
@@ -150,7 +158,7 @@ async function insertLedger(tx: Tx, batch: IntakeBatch, entries: Entry[]): Promi
     from unnest(
       ${column((e) => e.item.key)}::text[],
       ${column((e) => e.item.result.state)}::text[],
-      ${column((e) => ('reason' in e.item.result ? e.item.result.reason : null))}::text[],
+      ${column((e) => reasonOf(e.item))}::text[],
       ${column((e) => e.emailId)}::bigint[],
       ${column((e) => (e.item.result.state === 'stored' ? e.item.result.raw.sha256 : null))}::bytea[],
       ${column((e) => (e.item.result.state === 'stored' ? e.item.result.raw.headerSha256 : null))}::bytea[],
@@ -220,7 +228,7 @@ async function insertTrace(
 ): Promise<void> {
   const rows = batch.items.filter((item) => ledgerIds.has(item.key));
   if (rows.length === 0) return;
-  const events = rows.map((item) => JSON.stringify(traceOf(batch, item, copies.get(item.key))));
+  const events = rows.map((item) => storableJson(traceOf(batch, item, copies.get(item.key))));
   await sql`
     insert into trace (ledger_id, events)
     select ledger_id, events from unnest(${rows.map((item) => ledgerIds.get(item.key)!)}::bigint[], ${events}::json[])
@@ -242,7 +250,7 @@ function traceOf(batch: IntakeBatch, item: IntakeItem, copyOf: number | undefine
     sha256: result.state === 'stored' ? result.raw.sha256.toString('hex') : '',
     bytes: result.state === 'stored' ? result.raw.size : 0,
     state: result.state,
-    reason: 'reason' in result ? result.reason : null,
+    reason: reasonOf(item),
   };
   if (copyOf === undefined) return [seen, stored];
   return [seen, stored, { event: 'duplicate', of: copyOf, reason: 'same content' }];

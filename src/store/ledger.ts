@@ -1,5 +1,7 @@
 /** Questions to the ledger, and what the poller writes there outside the intake commit. */
 import { sql } from 'kysely';
+import { LIMITS } from '../limits.ts';
+import { toStorableText } from '../message/storable.ts';
 import type { TraceEvent } from '../observe/trace.ts';
 import type { Database, Tx } from './database.ts';
 import { requireLease } from './leases.ts';
@@ -110,12 +112,14 @@ export async function saveDispositions(
   if (results.length === 0) return;
   await db.transaction().execute(async (tx) => {
     await requireLease(tx, mailboxId, leaseToken);
+    // Not worth waiting for the disk: after a power cut the effect is asked for once more, and finds itself done.
+    await sql`set local synchronous_commit = off`.execute(tx);
     await sql`
       update ledger set disposition = item.result, disposition_error = item.error,
         disposition_attempts = item.attempts,
         next_disposition_at = case when item.result = 'pending' then now() + make_interval(secs => item.retry) end
       from unnest(${results.map((r) => r.id)}::bigint[], ${results.map((r) => r.result)}::text[],
-        ${results.map((r) => r.error)}::text[], ${results.map((r) => r.attempts)}::smallint[],
+        ${results.map((r) => (r.error === null ? null : toStorableText(r.error, LIMITS.reasonChars)))}::text[], ${results.map((r) => r.attempts)}::smallint[],
         ${results.map((r) => r.retryInSeconds)}::float8[]) as item (id, result, error, attempts, retry)
       where ledger.id = item.id`.execute(tx);
     const finished = results.filter((r) => r.result !== 'pending');

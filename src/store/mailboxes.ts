@@ -1,5 +1,7 @@
 /** Mailboxes: settings, which change seldom, and state, which the poller writes all the time. */
 import { sql } from 'kysely';
+import { LIMITS } from '../limits.ts';
+import { toStorableText } from '../message/storable.ts';
 import type { SourceKind } from '../source/source.ts';
 import type { Database, Tx } from './database.ts';
 import type { MailboxSettings } from './mailbox-settings.ts';
@@ -182,7 +184,7 @@ export async function saveMailboxError(
   message: string,
 ): Promise<number> {
   const { rows } = await sql<{ count: number }>`
-    update mailbox_state set last_error_code = ${code}, last_error = ${message.slice(0, 1000)},
+    update mailbox_state set last_error_code = ${code}, last_error = ${toStorableText(message, LIMITS.reasonChars)},
       last_error_at = now(), consecutive_errors = consecutive_errors + 1
     where mailbox_id = ${id} returning consecutive_errors as count`.execute(db);
   return rows[0]?.count ?? 1;
