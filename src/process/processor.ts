@@ -23,6 +23,7 @@ import { commitOutcomes } from './commit.ts';
 import type { ProcessingPolicy } from './policy.ts';
 import { afterFailure, errorFingerprint } from './retry.ts';
 import type { CachedRules, RuleCache } from './rule-cache.ts';
+import { Turns } from './turns.ts';
 
 export interface ProcessorOptions {
   db: Database;
@@ -39,6 +40,7 @@ export interface ProcessorOptions {
 export class Processor {
   readonly #options: ProcessorOptions;
   readonly #running = new Map<number, ClaimedEmail[]>();
+  readonly #turns = new Turns();
   #nextRun = 0;
   #stopping = false;
 
@@ -94,12 +96,12 @@ export class Processor {
     if (done.length === 0) return;
     this.#time('parse', done, (analysis) => analysis.parseMs);
     this.#time('match', done, (analysis) => analysis.matchMs);
-    const started = performance.now();
-    await commitOutcomes(this.#options, policy, rules, done, byId);
-    this.#options.events.emit('stage.timed', {
-      stage: 'commit',
-      milliseconds: performance.now() - started,
-      messages: done.length,
+    // The database lets one decide at a time for a mailbox; waiting here costs no connection.
+    await this.#turns.take(mailboxId, async () => {
+      const started = performance.now();
+      await commitOutcomes(this.#options, policy, rules, done, byId);
+      const milliseconds = performance.now() - started;
+      this.#options.events.emit('stage.timed', { stage: 'commit', milliseconds, messages: done.length });
     });
   }
 

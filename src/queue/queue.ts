@@ -77,6 +77,8 @@ async function openOnPostgres(settings: pg.ClientConfig, onError: (error: Error)
   const base = withOptionsApart(settings);
   const connection = (max: number) => ({
     ...base,
+    // Jobs are hints: one that a power cut takes away is derived again from its rows.
+    options: `${base.options ?? ''} -c synchronous_commit=off`.trim(),
     max,
     schema: 'bullmq',
     migrate: true,

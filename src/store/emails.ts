@@ -23,11 +23,12 @@ export interface ClaimedEmail {
 /**
  * Takes the records that are due and nobody holds, and counts the attempt before it is made: a message that
  * kills the process has then used one up. Others of `ids` are left out. A claim is no state of its own: it changes
- * no column that an index knows, so it costs one row and no index entry.
+ * no column that an index knows, so it costs one row and no index entry. Nor does it wait for the disk: it must
+ * outlive this process, not the machine.
  */
 export async function claimEmails(db: Database, ids: number[], seconds: number): Promise<ClaimedEmail[]> {
   const { rows } = await sql<ClaimedEmail>`
-    with mine as (select nextval('claim') as claim)
+    with mine as (select nextval('claim') as claim, set_config('synchronous_commit', 'off', true))
     update incoming_email set attempts = attempts + 1, last_attempt_at = now(),
       claim_token = mine.claim, claimed_until = now() + make_interval(secs => ${seconds})
     from mine
