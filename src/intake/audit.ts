@@ -3,7 +3,7 @@
  * either side.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Source } from '../source/source.ts';
+import type { FolderView, Source } from '../source/source.ts';
 import type { Database } from '../store/database.ts';
 import { knownKeys, ledgerCounts } from '../store/ledger.ts';
 import type { Mailbox } from '../store/mailboxes.ts';
@@ -37,16 +37,16 @@ export async function auditMailbox(
     const unaccounted: AuditResult['unaccounted'] = [];
     for (const path of mailbox.settings.folders) {
       const view = await session.open(path);
-      const folder = await db
-        .selectFrom('folder')
-        .select('id')
-        .where('mailbox_id', '=', mailbox.id)
-        .where('path', '=', path)
-        .executeTakeFirst();
-      const found = await compareFolder(db, session, folder?.id ?? 0, view.epoch);
+      const found = await compareFolder(db, session, await folderId(db, mailbox.id, view.path), view.epoch);
       listed += found.listed;
-      const missing = await settle(db, folder?.id ?? 0, view.epoch, found.missing, settleMs);
-      unaccounted.push(...missing.map((key) => ({ folder: path, epoch: view.epoch, key })));
+      const missing = await settle(db, mailbox.id, view, found.missing, settleMs);
+      // What left the server meanwhile can no longer be taken by anybody.
+      const still = missing.length === 0 ? new Set<string>() : await session.existing(missing);
+      unaccounted.push(
+        ...missing
+          .filter((key) => still.has(key))
+          .map((key) => ({ folder: view.path, epoch: view.epoch, key })),
+      );
     }
     const ledger = await ledgerCounts(db, mailbox.id);
     return { mailbox: mailbox.id, listed, accounted: listed - unaccounted.length, unaccounted, ledger };
@@ -57,8 +57,8 @@ export async function auditMailbox(
 
 async function settle(
   db: Database,
-  folderId: number,
-  epoch: string,
+  mailboxId: number,
+  view: FolderView,
   keys: string[],
   settleMs: number,
 ): Promise<string[]> {
@@ -66,8 +66,20 @@ async function settle(
   let missing = keys;
   while (missing.length > 0 && Date.now() < deadline) {
     await sleep(200);
-    const known = await knownKeys(db, folderId, epoch, missing);
+    // Looked up again each time: the folder itself may be new.
+    const known = await knownKeys(db, await folderId(db, mailboxId, view.path), view.epoch, missing);
     missing = missing.filter((key) => !known.has(key));
   }
   return missing;
+}
+
+/** 0, which no folder has, when it was never read. */
+async function folderId(db: Database, mailboxId: number, path: string): Promise<number> {
+  const row = await db
+    .selectFrom('folder')
+    .select('id')
+    .where('mailbox_id', '=', mailboxId)
+    .where('path', '=', path)
+    .executeTakeFirst();
+  return row?.id ?? 0;
 }

@@ -75,7 +75,8 @@ export class FolderSync {
     options: PassOptions,
   ): Promise<FolderSync> {
     const view = await session.open(path);
-    const folder = await ensureFolder(context.db, held.mailbox.id, path);
+    // By the name that the server gives it: inbox and INBOX are one folder.
+    const folder = await ensureFolder(context.db, held.mailbox.id, view.path);
     return new FolderSync(context, held, session, options, folder, view);
   }
 

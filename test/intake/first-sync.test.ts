@@ -119,6 +119,15 @@ describe('several folders', () => {
     expect(await intake.subjects()).toEqual(names(1, 10).sort());
   });
 
+  it('one that is named twice, in other letters, is one', async () => {
+    const intake = await startIntake({ folders: ['inbox', 'INBOX'], dedup: 'none' });
+    intake.deliver(names(1, 3));
+    expect(await intake.pass()).toBe(3);
+    await intake.change({ folders: ['Inbox'] });
+    expect(await intake.pass()).toBe(0);
+    expect(await intake.ledger()).toHaveLength(3);
+  });
+
   it('one that is missing does not stop the others, and the mailbox does not count as listed', async () => {
     const intake = await startIntake({ folders: ['INBOX', 'Nowhere', 'Sent'], pollSeconds: 3600 });
     intake.deliver(['a']);
