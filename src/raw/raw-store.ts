@@ -17,6 +17,9 @@ import { RecentRaw } from './recent-raw.ts';
 /** The bytes of a message as a reader gets them: small ones at hand, large ones as a file to stream. */
 export type RawLocation = { inline: Buffer } | { file: string };
 
+/** No commit comes later after its file. */
+const JUST_WRITTEN_MS = 60 * 60_000;
+
 export class RawStore {
   readonly #db: Database;
   readonly #directory: string;
@@ -137,9 +140,14 @@ export class RawStore {
     return removed;
   }
 
-  /** Deletes the file of a message whose row is gone. */
+  /**
+   * Deletes the file of a message whose row is gone. A file that was written lately is kept: the same message came
+   * again, and its new row is about to name it.
+   */
   async removeFile(sha256: Buffer): Promise<void> {
-    await rm(this.#path(sha256), { force: true });
+    const path = this.#path(sha256);
+    const info = await stat(path).catch(() => null);
+    if (info !== null && Date.now() - info.mtimeMs >= JUST_WRITTEN_MS) await rm(path, { force: true });
   }
 
   async #read(digests: Buffer[]): Promise<{ sha256: Buffer; bytes: Buffer | null }[]> {

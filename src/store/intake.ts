@@ -138,7 +138,9 @@ async function insertRaw(tx: Tx, items: IntakeItem[]): Promise<void> {
     select sha256, size, case when start is null then 'file' else 'inline' end, substr(${all}::bytea, start, size)
     from unnest(${raws.map((raw) => raw.sha256)}::bytea[], ${raws.map((raw) => raw.size)}::int[],
                 ${offsets}::int[]) as raw (sha256, size, start)
-    on conflict (sha256) do nothing`.execute(tx);
+    -- Bytes that are there stay there: this locks the row, and makes it young, against removal by age.
+    on conflict (sha256) do update set created_at = now()
+      where raw_message.created_at < now() - interval '1 hour'`.execute(tx);
 }
 
 /** Reasons quote servers, which may say anything. */

@@ -23,11 +23,14 @@ export async function purgeProcessed(
     await sql`delete from trace where ledger_id = any(${emails.map((row) => row.ledger_id)}::bigint[])`.execute(
       tx,
     );
-    // Bytes stored a moment ago may belong to a batch that is about to name them: leave a day between.
+    // Bytes stored a moment ago may belong to a batch that is about to name them: leave a day between. A batch that
+    // has just come upon old bytes holds their row.
     const { rows: raws } = await sql<{ sha256: Buffer; place: string }>`
-      delete from raw_message where sha256 = any(${emails.map((row) => row.raw_sha256)}::bytea[])
-        and created_at < now() - interval '1 day'
-        and not exists (select 1 from incoming_email where raw_sha256 = raw_message.sha256)
+      delete from raw_message where sha256 in (
+        select sha256 from raw_message where sha256 = any(${emails.map((row) => row.raw_sha256)}::bytea[])
+          and created_at < now() - interval '1 day'
+          and not exists (select 1 from incoming_email where raw_sha256 = raw_message.sha256)
+        for update skip locked)
       returning sha256, place`.execute(tx);
     return {
       emails: emails.length,
