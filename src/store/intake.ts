@@ -120,9 +120,10 @@ async function reserveEmailIds(tx: Tx, count: number): Promise<number[]> {
 
 async function insertRaw(tx: Tx, items: IntakeItem[]): Promise<void> {
   // Sorted, so that two transactions that store the same mails wait for each other instead of deadlocking.
-  const raws = items
+  const sorted = items
     .flatMap((item) => (item.result.state === 'stored' ? [item.result.raw] : []))
     .sort((a, b) => a.sha256.compare(b.sha256));
+  const raws = sorted.filter((raw, index) => sorted[index - 1]?.sha256.equals(raw.sha256) !== true);
   if (raws.length === 0) return;
   // All bytes travel as one binary parameter and are cut apart in the database: as an array each byte would be
   // sent as two hex digits, and escaped.
