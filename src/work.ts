@@ -9,6 +9,7 @@ import { createPool, type WorkerPool } from './message/pool.ts';
 import type { Events } from './observe/events.ts';
 import type { AnalysisAnswer, AnalysisTask } from './process/analysis.ts';
 import type { AnalysisPool } from './process/analysis-runner.ts';
+import { packMessages } from './process/pack.ts';
 import { PolicyCache } from './process/policy-cache.ts';
 import { Processor } from './process/processor.ts';
 import { RuleCache } from './process/rule-cache.ts';
@@ -21,8 +22,18 @@ import type { SourceKind } from './source/source.ts';
 
 /** A job that was not seen for this long is taken for lost. */
 const LOST_AFTER_SECONDS = 60;
+const SWEEP_EVERY_MS = 5_000;
 /** How long running jobs may take to end when the daemon stops. */
 const DRAIN_MS = 5_000;
+
+export interface WorkOptions {
+  /** Take jobs; else only enqueue. */
+  process: boolean;
+  /** When lost jobs are made good. */
+  sweep?: { everyMs: number; lostAfterSeconds: number };
+  /** URL of the module that the analysis threads run. */
+  threadFile?: string;
+}
 
 export class Work {
   readonly queue: JobQueue;
@@ -50,18 +61,21 @@ export class Work {
     this.#sweeper = sweeper;
   }
 
-  /** Opens queue and threads. With `process`, takes jobs; else only enqueues. */
-  static async start(runtime: Runtime, events: Events, options: { process: boolean }): Promise<Work> {
+  /** Opens queue and threads. */
+  static async start(runtime: Runtime, events: Events, options: WorkOptions): Promise<Work> {
     const { config, db } = runtime;
     const onError = (error: Error): void =>
       events.emit('engine.error', { engine: 'queue', message: error.message });
     const queue = await openQueue(runtime.queueTarget, onError);
-    const pool = createPool({ filename: threadFile(), threads: config.worker.threads });
+    const pool = createPool({ filename: options.threadFile ?? threadFile(), threads: config.worker.threads });
     const rules = new RuleCache(db, events);
     const policies = new PolicyCache(runtime);
     const analysis: AnalysisPool = {
-      run: (task: AnalysisTask, timeoutMs: number) =>
-        pool.run<AnalysisAnswer>({ kind: 'analyse', ...task } satisfies ThreadTask, { timeoutMs }),
+      run: (task: AnalysisTask, timeoutMs: number) => {
+        const { messages, transfer } = packMessages(task.messages);
+        const packed: ThreadTask = { kind: 'analyse', ...task, messages };
+        return pool.run<AnalysisAnswer>(packed, { timeoutMs, transfer });
+      },
     };
     const processor = options.process
       ? new Processor({
@@ -79,12 +93,13 @@ export class Work {
         })
       : null;
     const sweeper = new Sweeper(db, queue, events, {
-      lostAfterSeconds: LOST_AFTER_SECONDS,
+      ...(options.sweep ?? { everyMs: SWEEP_EVERY_MS, lostAfterSeconds: LOST_AFTER_SECONDS }),
       jobMessages: LIMITS.jobMessages,
       kindOf: (mailboxId) => policies.kindOf(mailboxId),
     });
-    // One job more than threads: while one commits, the others parse.
-    if (processor !== null) queue.work(config.worker.threads + 1, (job) => processor.handle(job));
+    // More jobs than threads: while some commit, the others parse.
+    const jobs = config.worker.threads * 2 + 1;
+    if (processor !== null) queue.work(jobs, (job) => processor.handle(job));
     if (processor !== null) sweeper.start();
     return new Work(events, queue, pool, { rules, policies }, processor, sweeper);
   }

@@ -9,10 +9,10 @@ import { sweepEmails } from '../store/emails.ts';
 import { cutIntoJobs, JOB_NAMES } from './job.ts';
 import type { JobQueue } from './queue.ts';
 
-const SWEEP_EVERY_MS = 5_000;
 const BATCH = 5_000;
 
 export interface SweeperOptions {
+  everyMs: number;
   /** A record whose job is older than this and still waits gets another one. */
   lostAfterSeconds: number;
   jobMessages: number;
@@ -35,7 +35,7 @@ export class Sweeper {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.wake(), SWEEP_EVERY_MS);
+    this.#timer = setInterval(() => this.wake(), this.#options.everyMs);
     this.wake();
   }
 
@@ -43,7 +43,9 @@ export class Sweeper {
   wake(): void {
     this.#turn = this.#turn
       .then(() => this.#sweep())
-      .catch((error: Error) => this.#events.emit('engine.error', { engine: 'queue', message: error.message }));
+      .catch((error: Error) =>
+        this.#events.emit('engine.error', { engine: 'queue', message: error.message }),
+      );
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,251 @@
+/**
+ * One installation for tests of the whole pipe: a lab mail server, a database, a queue, a data directory, and the
+ * questions that prove exactly-once. What runs on it comes and goes: see pipe.ts.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'kysely';
+import { onTestFinished } from 'vitest';
+import { loadConfig } from '../../src/config/load.ts';
+import type { Config } from '../../src/config/settings.ts';
+import { auditMailbox } from '../../src/intake/audit.ts';
+import type { DeliverOptions } from '../../src/lab/imap/mail-store.ts';
+import { LabImapServer } from '../../src/lab/imap/server.ts';
+import { secretOwner, sourceOf } from '../../src/mailbox-source.ts';
+import { openRuntime, type Runtime } from '../../src/runtime.ts';
+import { defaultMailboxSettings, type MailboxSettings } from '../../src/store/mailbox-settings.ts';
+import { createMailbox, listMailboxes, type Mailbox } from '../../src/store/mailboxes.ts';
+import { writeSecret } from '../../src/store/secrets.ts';
+import type { EmailState } from '../../src/store/states.ts';
+import { readTrace } from '../../src/store/traces.ts';
+import { tempFolder } from './folder.ts';
+import { createTestDatabase } from './postgres.ts';
+import { startRedis, type TestRedis } from './redis.ts';
+
+export const BACKENDS = ['postgres', 'redis'] as const;
+export type Backend = (typeof BACKENDS)[number];
+
+export interface SiteOptions {
+  backend: Backend;
+  /** Another database than a copy of the template. */
+  databaseUrl?: string;
+}
+
+/** A record, as far as the tests look at it. */
+export interface EmailRow {
+  id: number;
+  mailbox: number;
+  ledgerId: number;
+  key: string;
+  state: EmailState;
+  subject: string;
+  sha256: Buffer;
+  errorCode: string | null;
+  errorStage: string | null;
+  attempts: number;
+  ticketId: number | null;
+}
+
+const SETTLE_MS = 25_000;
+const REDIS_DATABASES = 16;
+
+let redisOfFile: Promise<TestRedis> | undefined;
+let redisDatabase = 0;
+
+export class Site {
+  readonly backend: Backend;
+  readonly server = new LabImapServer();
+  /** Everything that ever came in. */
+  readonly delivered: { user: string; uid: number; bytes: Buffer }[] = [];
+  /** The test's own way to database and bytes; no part of what is tested. */
+  readonly runtime: Runtime;
+  readonly redis: TestRedis | null;
+  readonly env: Record<string, string>;
+
+  private constructor(
+    backend: Backend,
+    runtime: Runtime,
+    redis: TestRedis | null,
+    env: Record<string, string>,
+  ) {
+    this.backend = backend;
+    this.runtime = runtime;
+    this.redis = redis;
+    this.env = env;
+  }
+
+  /** Ends with the test. */
+  static async start(options: SiteOptions): Promise<Site> {
+    const own = options.databaseUrl === undefined ? await createTestDatabase() : null;
+    const env: Record<string, string> = {
+      PENSTOCK_DATA: await tempFolder('site'),
+      DATABASE_URL: options.databaseUrl ?? own!.url,
+      PENSTOCK_LEASE_SECONDS: '2',
+      PENSTOCK_WORKER_THREADS: '1',
+    };
+    if (options.backend === 'redis') redisOfFile ??= startRedis();
+    const redis = options.backend === 'redis' ? await redisOfFile! : null;
+    if (redis !== null) {
+      // Queues of earlier tests may still have jobs, and perhaps somebody who writes them.
+      redisDatabase = (redisDatabase + 1) % REDIS_DATABASES;
+      env.REDIS_URL = `${redis.url}/${redisDatabase}`;
+    }
+    const runtime = await openRuntime(await configOf(env), { borrow: false, onError: () => {} });
+    const site = new Site(options.backend, runtime, redis, env);
+    await site.server.start();
+    onTestFinished(async () => {
+      site.server.faults.clear();
+      await site.server.stop();
+      await runtime.close();
+      await own?.drop();
+    });
+    return site;
+  }
+
+  /** The configuration of a process on this site. */
+  async config(changes: Record<string, string> = {}): Promise<Config> {
+    return await configOf({ ...this.env, ...changes });
+  }
+
+  /** A mailbox of the user with this name, enabled. It polls every second, and hears of news at once. */
+  async addMailbox(
+    user: string,
+    changes: Partial<Omit<MailboxSettings, 'server' | 'policy'>> = {},
+  ): Promise<Mailbox> {
+    this.server.addUser(user, { password: 'secret' });
+    const { server, ...rest } = defaultMailboxSettings('127.0.0.1', user);
+    const settings: MailboxSettings = {
+      ...rest,
+      server: { ...server, port: this.server.port, tls: 'none' },
+      pollSeconds: 1,
+      ...changes,
+    };
+    const { db, keys } = this.runtime;
+    return await db.transaction().execute(async (tx) => {
+      const mailbox = await createMailbox(tx, {
+        name: user,
+        kind: 'imap',
+        enabled: true,
+        settings,
+        halo: {},
+      });
+      await writeSecret(tx, keys, secretOwner(mailbox.id), 'password', 'secret');
+      return mailbox;
+    });
+  }
+
+  deliver(user: string, bytes: Buffer, options?: DeliverOptions): void {
+    const { uid } = this.server.deliver(user, 'INBOX', bytes, options);
+    this.delivered.push({ user, uid, bytes });
+  }
+
+  async emails(): Promise<EmailRow[]> {
+    const { rows } = await sql<EmailRow>`
+      select id, mailbox_id as mailbox, ledger_id as "ledgerId", mail_id as key, state, subject, raw_sha256 as sha256,
+        error_code as "errorCode", error_stage as "errorStage", attempts, ticket_id as "ticketId"
+      from incoming_email order by id`.execute(this.runtime.db);
+    return rows;
+  }
+
+  /** Records by state. */
+  async states(): Promise<Partial<Record<EmailState, number>>> {
+    const counts: Partial<Record<EmailState, number>> = {};
+    for (const { state } of await this.emails()) counts[state] = (counts[state] ?? 0) + 1;
+    return counts;
+  }
+
+  /** The exact bytes of a record, checked against their digest. */
+  async rawBytes(email: { sha256: Buffer }): Promise<Buffer> {
+    return await this.runtime.raw.read(email.sha256);
+  }
+
+  async trace(email: { ledgerId: number }) {
+    return await readTrace(this.runtime.db, email.ledgerId);
+  }
+
+  /** What `penstock audit` would say, over all mailboxes. */
+  async audit(): Promise<{ listed: number; unaccounted: number }> {
+    const { db, keys } = this.runtime;
+    let listed = 0;
+    let unaccounted = 0;
+    for (const mailbox of await listMailboxes(db)) {
+      const source = await sourceOf(db, keys, mailbox);
+      const result = await auditMailbox(db, source, mailbox, 0, AbortSignal.timeout(SETTLE_MS));
+      listed += result.listed;
+      unaccounted += result.unaccounted.length;
+    }
+    return { listed, unaccounted };
+  }
+
+  /** Waits until everything delivered is in the ledger and nothing is left to do for any of it. */
+  async waitUntilProcessed(): Promise<void> {
+    const messages = this.delivered.length;
+    const open = async () => {
+      const { rows } = await sql<{ ledger: number; fetching: number; disposing: number; processing: number }>`
+        select (select count(*)::int from ledger) as ledger,
+          (select count(*)::int from ledger where state = 'pending') as fetching,
+          (select count(*)::int from ledger where disposition = 'pending') as disposing,
+          (select count(*)::int from incoming_email
+            where state in ('queued', 'retrying', 'waiting')) as processing`.execute(this.runtime.db);
+      return rows[0]!;
+    };
+    await until(
+      async () => {
+        const { ledger, fetching, disposing, processing } = await open();
+        return ledger >= messages && fetching + disposing + processing === 0;
+      },
+      async () => `not settled: ${JSON.stringify({ wanted: messages, ...(await open()) })}`,
+    );
+  }
+
+  /** Messages that were changed on the server or left their inbox, and those of them that no row names. */
+  async touched(): Promise<{ count: number; withoutRow: string[] }> {
+    const { rows } = await sql<{ name: string }>`
+      select mailbox.name || ' ' || ledger.key as name from ledger
+      join mailbox on mailbox.id = ledger.mailbox_id`.execute(this.runtime.db);
+    const known = new Set(rows.map(({ name }) => name));
+    const touched = this.delivered.filter(({ user, uid }) => {
+      const there = this.server.messages(user).find((message) => message.uid === uid);
+      return there === undefined || there.flags.has('\\Seen');
+    });
+    const names = touched.map(({ user, uid }) => `${user} ${uid}`);
+    return { count: names.length, withoutRow: names.filter((name) => !known.has(name)) };
+  }
+
+  /**
+   * Lets so much time pass for all that the database has a clock for: leases, claims, lost jobs. Nothing that
+   * waits on a timer of its own is hurried.
+   */
+  async passTime(seconds: number): Promise<void> {
+    const ago = sql`make_interval(secs => ${seconds})`;
+    const { db } = this.runtime;
+    await sql`update lease set expires_at = expires_at - ${ago}`.execute(db);
+    await sql`
+      update incoming_email set enqueued_at = enqueued_at - ${ago}, claimed_until = claimed_until - ${ago},
+        next_attempt_at = next_attempt_at - ${ago}`.execute(db);
+    await sql`
+      update ledger set next_fetch_at = next_fetch_at - ${ago}, next_disposition_at = next_disposition_at - ${ago}
+      where next_fetch_at is not null or next_disposition_at is not null`.execute(db);
+  }
+
+  /** Takes every job away, as FLUSHALL does. */
+  async emptyQueue(): Promise<void> {
+    if (this.redis !== null) await this.redis.flushAll();
+    else await sql`truncate bullmq.job cascade`.execute(this.runtime.db);
+  }
+}
+
+/** Waits until `done` says so. The time is a limit for a machine that is very busy, not part of any test. */
+export async function until(
+  done: () => Promise<boolean> | boolean,
+  why: () => Promise<string> | string = () => 'it did not happen',
+): Promise<void> {
+  const deadline = performance.now() + SETTLE_MS;
+  while (!(await done())) {
+    if (performance.now() > deadline) throw new Error(await why());
+    await sleep(25);
+  }
+}
+
+async function configOf(env: Record<string, string>): Promise<Config> {
+  return (await loadConfig(env)).config;
+}
