@@ -291,6 +291,28 @@ describe('T7.1 UIDVALIDITY changes in the middle of a pass', () => {
     });
   }
 
+  it('T7.1 a session answers about no other folder than the one that was opened', async () => {
+    const intake = await startIntake();
+    intake.deliver(names(1, 3));
+    const session = await intake.source().connect(AbortSignal.timeout(20_000));
+    await session.open('INBOX');
+    await session.currentCursor();
+    intake.server.bumpUidValidity(USER, 'INBOX');
+    await expect(session.currentCursor()).rejects.toMatchObject({ code: 'folder_changed' });
+    // Nothing works until it is opened again, under its new epoch.
+    await expect(session.existing(['1'])).rejects.toMatchObject({ code: 'internal' });
+    await session.open('INBOX');
+    await session.currentCursor();
+    intake.server.bumpUidValidity(USER, 'INBOX');
+    expect(await session.changes(null)).toMatchObject({ lost: true });
+    await session.open('INBOX');
+    const cursor = await session.currentCursor();
+    const pinned = await session.changes(null, cursor);
+    expect(pinned).toMatchObject({ lost: false, total: 3 });
+    expect(await session.changes(null, '{"uidValidity":"1","lastUid":9}')).toMatchObject({ lost: true });
+    await session.close();
+  });
+
   it('T7.1 an effect that is due never meets a renumbered folder', async () => {
     const intake = await startIntake({ after: 'delete' });
     intake.deliver(names(1, 20));
