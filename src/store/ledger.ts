@@ -114,12 +114,15 @@ export async function saveDispositions(
     await requireLease(tx, mailboxId, leaseToken);
     // Not worth waiting for the disk: after a power cut the effect is asked for once more, and finds itself done.
     await sql`set local synchronous_commit = off`.execute(tx);
+    const errors = results.map((r) =>
+      r.error === null ? null : toStorableText(r.error, LIMITS.reasonChars),
+    );
     await sql`
       update ledger set disposition = item.result, disposition_error = item.error,
         disposition_attempts = item.attempts,
         next_disposition_at = case when item.result = 'pending' then now() + make_interval(secs => item.retry) end
       from unnest(${results.map((r) => r.id)}::bigint[], ${results.map((r) => r.result)}::text[],
-        ${results.map((r) => (r.error === null ? null : toStorableText(r.error, LIMITS.reasonChars)))}::text[], ${results.map((r) => r.attempts)}::smallint[],
+        ${errors}::text[], ${results.map((r) => r.attempts)}::smallint[],
         ${results.map((r) => r.retryInSeconds)}::float8[]) as item (id, result, error, attempts, retry)
       where ledger.id = item.id`.execute(tx);
     const finished = results.filter((r) => r.result !== 'pending');
