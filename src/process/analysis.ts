@@ -105,9 +105,17 @@ async function analyseOne(
       matchMs: performance.now() - parsed,
     };
   } catch (thrown) {
-    const error = thrown instanceof PenstockError ? thrown : fail('parse_failed', String(thrown));
-    return { id, code: error.code, message: error.message };
+    const { code, message } = asAnalysisError(thrown);
+    return { id, code, message };
   }
+}
+
+/** What the system says comes from reading a file, and is no fault of the message. */
+function asAnalysisError(thrown: unknown): PenstockError {
+  if (thrown instanceof PenstockError) return thrown;
+  if (!(thrown instanceof Error) || !('syscall' in thrown)) return fail('parse_failed', String(thrown));
+  const isMissing = 'code' in thrown && thrown.code === 'ENOENT';
+  return fail(isMissing ? 'raw_missing' : 'internal', thrown.message);
 }
 
 /** The bytes at hand or as a stream. A structured clone makes a plain Uint8Array of a Buffer. */

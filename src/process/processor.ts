@@ -2,7 +2,8 @@
  * The handler of a job: claim rows, load bytes, analyse, decide, commit. It never fails a job: what goes wrong
  * is written to the rows, and the sweeper does the rest.
  */
-import { PenstockError } from '../errors.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asPenstockError, PenstockError } from '../errors.ts';
 import { crashPoint } from '../lab/crash-point.ts';
 import { LIMITS } from '../limits.ts';
 import type { Events, Stage } from '../observe/events.ts';
@@ -11,6 +12,7 @@ import type { RawStore } from '../raw/raw-store.ts';
 import type { Database } from '../store/database.ts';
 import { type ClaimedEmail, claimEmails, renewClaims, returnClaims, saveFailure } from '../store/emails.ts';
 import { appendTraces } from '../store/ledger.ts';
+import { isOutage } from '../store/outage.ts';
 import { type Analysis, type AnalysisFailure, isFailure } from './analysis.ts';
 import {
   type AnalysisPool,
@@ -37,6 +39,9 @@ export interface ProcessorOptions {
   policyOf(mailboxId: number): Promise<ProcessingPolicy>;
 }
 
+/** A database that is away must not empty the queue in no time, with an error for each job. */
+const OUTAGE_PAUSE_MS = 1_000;
+
 export class Processor {
   readonly #options: ProcessorOptions;
   readonly #running = new Map<number, ClaimedEmail[]>();
@@ -51,18 +56,20 @@ export class Processor {
   /** Handles one job. Ids that others hold, or that are finished, are left out. */
   async handle(job: JobData): Promise<void> {
     if (this.#stopping) return;
-    const { db } = this.#options;
-    const emails = await claimEmails(db, job.ids, LIMITS.claimSeconds);
-    if (emails.length === 0) return;
-    crashPoint('after-claim');
+    const { db, events } = this.#options;
     const run = this.#nextRun++;
-    this.#running.set(run, emails);
+    let emails: ClaimedEmail[] = [];
     try {
+      emails = await claimEmails(db, job.ids, LIMITS.claimSeconds);
+      if (emails.length === 0) return;
+      crashPoint('after-claim');
+      this.#running.set(run, emails);
       await this.#process(job.mailbox, emails);
     } catch (error) {
-      // The database or the bytes are away: nobody's message is at fault, so no attempt is used up.
+      // The database is away: nobody's message is at fault, so no attempt is used up.
       await returnClaims(db, emails).catch(() => undefined);
-      this.#options.events.emit('engine.error', { engine: 'database', message: (error as Error).message });
+      events.emit('engine.error', { engine: 'database', message: (error as Error).message });
+      if (!this.#stopping) await sleep(OUTAGE_PAUSE_MS);
     } finally {
       this.#running.delete(run);
     }
@@ -91,7 +98,8 @@ export class Processor {
     const done = results.filter((result) => !isFailure(result)) as Analysis[];
     for (const result of results) {
       if (!isFailure(result)) continue;
-      await this.#fail(byId.get(result.id)!, 'parse', new PenstockError(result.code, result.message));
+      const stage = result.code === 'raw_missing' ? 'load' : 'parse';
+      await this.#fail(byId.get(result.id)!, stage, new PenstockError(result.code, result.message));
     }
     if (done.length === 0) return;
     this.#time('parse', done, (analysis) => analysis.parseMs);
@@ -99,7 +107,7 @@ export class Processor {
     // The database lets one decide at a time for a mailbox; waiting here costs no connection.
     await this.#turns.take(mailboxId, async () => {
       const started = performance.now();
-      await commitOutcomes(this.#options, policy, rules, done, byId);
+      await this.#commit(policy, rules, done, byId);
       const milliseconds = performance.now() - started;
       this.#options.events.emit('stage.timed', { stage: 'commit', milliseconds, messages: done.length });
     });
@@ -107,34 +115,57 @@ export class Processor {
 
   async #analyse(
     mailboxId: number,
-    emails: ClaimedEmail[],
+    claimed: ClaimedEmail[],
     rules: CachedRules,
     ownAddresses: string[],
   ): Promise<(Analysis | AnalysisFailure)[]> {
     const { raw, pool, timeouts, instanceId, db, events } = this.#options;
     const started = performance.now();
-    const bytes = await raw.locate(emails.map((email) => email.rawSha256));
+    const found = await raw.find(claimed.map((email) => email.rawSha256));
+    const location = (email: ClaimedEmail) => found.get(email.rawSha256.toString('hex'));
+    const emails = claimed.filter((email) => location(email) !== undefined);
+    const lost = claimed.filter((email) => location(email) === undefined).map(lostBytes);
     events.emit('stage.timed', {
       stage: 'load',
       milliseconds: performance.now() - started,
-      messages: emails.length,
+      messages: claimed.length,
     });
+    if (emails.length === 0) return lost;
     const task: MessageTask = {
-      messages: emails.map((email) => ({ id: email.id, raw: bytes.get(email.rawSha256.toString('hex'))! })),
+      messages: emails.map((email) => ({ id: email.id, raw: location(email)! })),
       sizes: new Map(emails.map((email) => [email.id, email.size])),
       mailboxId,
       ownAddresses,
       instanceId,
     };
+    const renew = (): Promise<void> => renewClaims(db, emails, LIMITS.claimSeconds);
     if (emails.every((email) => email.attempts === 1)) {
       try {
-        return await runTask(pool, task, rules, timeouts);
+        return [...lost, ...(await runTask(pool, task, rules, timeouts))];
       } catch (error) {
         if (!(error instanceof PenstockError) || this.#stopping) throw error;
-        if (emails.length === 1) return [{ id: emails[0]!.id, code: error.code, message: error.message }];
+        const { code, message } = error;
+        if (emails.length === 1) return [...lost, { id: emails[0]!.id, code, message }];
       }
     }
-    return await analyseEach(pool, task, rules, timeouts, () => renewClaims(db, emails, LIMITS.claimSeconds));
+    return [...lost, ...(await analyseEach(pool, task, rules, timeouts, renew))];
+  }
+
+  /** When the database does not take a batch for what is in it, one message is the reason: each is tried alone. */
+  async #commit(
+    policy: ProcessingPolicy,
+    rules: CachedRules,
+    analyses: Analysis[],
+    emails: ReadonlyMap<number, ClaimedEmail>,
+  ): Promise<void> {
+    try {
+      await commitOutcomes(this.#options, policy, rules, analyses, emails);
+    } catch (error) {
+      if (isOutage(error)) throw error;
+      if (analyses.length === 1)
+        return await this.#fail(emails.get(analyses[0]!.id)!, 'commit', asPenstockError(error));
+      for (const analysis of analyses) await this.#commit(policy, rules, [analysis], emails);
+    }
   }
 
   async #fail(email: ClaimedEmail, stage: Stage, error: PenstockError): Promise<void> {
@@ -170,4 +201,8 @@ export class Processor {
     const milliseconds = analyses.reduce((sum, analysis) => sum + pick(analysis), 0);
     this.#options.events.emit('stage.timed', { stage, milliseconds, messages: analyses.length });
   }
+}
+
+function lostBytes({ id, rawSha256 }: ClaimedEmail): AnalysisFailure {
+  return { id, code: 'raw_missing', message: `No bytes are stored for ${rawSha256.toString('hex')}.` };
 }

@@ -78,6 +78,16 @@ export class RawStore {
 
   /** Where the bytes of these messages are, by hex digest. Fails with `raw_missing` when a row is missing. */
   async locate(digests: Buffer[]): Promise<Map<string, RawLocation>> {
+    const found = await this.find(digests);
+    for (const digest of digests) {
+      const hex = digest.toString('hex');
+      if (!found.has(hex)) throw fail('raw_missing', `No bytes are stored for ${hex}.`, { sha256: hex });
+    }
+    return found;
+  }
+
+  /** As {@link locate}; what is missing is left out. */
+  async find(digests: Buffer[]): Promise<Map<string, RawLocation>> {
     const found = new Map<string, RawLocation>();
     const stored: Buffer[] = [];
     for (const digest of digests) {
@@ -89,10 +99,6 @@ export class RawStore {
     for (const row of stored.length === 0 ? [] : await this.#read(stored)) {
       const inline = row.bytes;
       found.set(row.sha256.toString('hex'), inline === null ? { file: this.#path(row.sha256) } : { inline });
-    }
-    for (const digest of digests) {
-      const hex = digest.toString('hex');
-      if (!found.has(hex)) throw fail('raw_missing', `No bytes are stored for ${hex}.`, { sha256: hex });
     }
     return found;
   }
