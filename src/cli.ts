@@ -15,7 +15,9 @@ import { startCommand } from './cli/start.ts';
 import { VERSION } from './version.ts';
 
 const program = new Command('penstock')
-  .description('Takes mail from mailboxes into ruled, stored records: every message exactly once, and proof of it.')
+  .description(
+    'Takes mail from mailboxes into ruled, stored records: every message exactly once, and proof of it.',
+  )
   .version(VERSION)
   .showHelpAfterError('(--help shows what is possible)')
   .exitOverride();

@@ -27,8 +27,16 @@ export async function sourceOf(db: Database, keys: Keyring, mailbox: Mailbox): P
 export function sourceFor(kind: SourceKind, settings: MailboxSettings, secrets: MailboxSecrets): Source {
   const { auth: way, ...server } = settings.server;
   const secret = way === 'password' ? secrets.password : secrets.token;
-  if (secret === null) throw fail('validation_failed', `The mailbox has no ${way === 'password' ? 'password' : 'token'}.`, { auth: way });
+  if (secret === null)
+    throw fail('validation_failed', `The mailbox has no ${way === 'password' ? 'password' : 'token'}.`, {
+      auth: way,
+    });
   const auth: ServerSettings['auth'] =
     way === 'password' ? { kind: 'password', password: secret } : { kind: 'xoauth2', token: secret };
-  return makeSource(kind, { ...server, auth, folders: settings.folders, maxMessageBytes: settings.maxMessageBytes });
+  return makeSource(kind, {
+    ...server,
+    auth,
+    folders: settings.folders,
+    maxMessageBytes: settings.maxMessageBytes,
+  });
 }

@@ -38,7 +38,9 @@ export class Maintenance {
   #next(): void {
     this.#turn = this.#turn
       .then(() => this.run())
-      .catch((error: Error) => this.#events.emit('engine.error', { engine: 'database', message: error.message }));
+      .catch((error: Error) =>
+        this.#events.emit('engine.error', { engine: 'database', message: error.message }),
+      );
   }
 
   async run(): Promise<void> {

@@ -54,7 +54,8 @@ export class Supervisor {
     this.#stopped = true;
     if (this.#timer !== null) clearInterval(this.#timer);
     await this.#turn;
-    await Promise.all([...this.#pollers.keys()].map((id) => this.#drop(id, true)));
+    // A lease that cannot be given back, because the database is away, expires.
+    await Promise.allSettled([...this.#pollers.keys()].map((id) => this.#drop(id, true)));
   }
 
   async #review(): Promise<void> {

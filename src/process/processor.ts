@@ -44,9 +44,9 @@ const OUTAGE_PAUSE_MS = 1_000;
 
 export class Processor {
   readonly #options: ProcessorOptions;
-  readonly #running = new Map<number, ClaimedEmail[]>();
+  /** Jobs in work, with the records that they hold. */
+  readonly #running = new Map<Promise<void>, ClaimedEmail[]>();
   readonly #turns = new Turns();
-  #nextRun = 0;
   #stopping = false;
 
   constructor(options: ProcessorOptions) {
@@ -56,29 +56,43 @@ export class Processor {
   /** Handles one job. Ids that others hold, or that are finished, are left out. */
   async handle(job: JobData): Promise<void> {
     if (this.#stopping) return;
+    const emails: ClaimedEmail[] = [];
+    const run = this.#run(job, emails);
+    this.#running.set(run, emails);
+    await run;
+    this.#running.delete(run);
+  }
+
+  /**
+   * Takes no more jobs, and waits for those that run. What is not finished after `graceMs` is given back: another
+   * process, or the next start, goes on with it.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    const late = new AbortController();
+    await Promise.race([
+      Promise.all(this.#running.keys()),
+      sleep(graceMs, undefined, { signal: late.signal }).catch(() => undefined),
+    ]);
+    late.abort();
+    // When that fails the claims expire.
+    await returnClaims(this.#options.db, [...this.#running.values()].flat()).catch(() => undefined);
+  }
+
+  /** Never fails. Puts what it claims into `emails`. */
+  async #run(job: JobData, emails: ClaimedEmail[]): Promise<void> {
     const { db, events } = this.#options;
-    const run = this.#nextRun++;
-    let emails: ClaimedEmail[] = [];
     try {
-      emails = await claimEmails(db, job.ids, LIMITS.claimSeconds);
+      emails.push(...(await claimEmails(db, job.ids, LIMITS.claimSeconds)));
       if (emails.length === 0) return;
       crashPoint('after-claim');
-      this.#running.set(run, emails);
       await this.#process(job.mailbox, emails);
     } catch (error) {
       // The database is away: nobody's message is at fault, so no attempt is used up.
       await returnClaims(db, emails).catch(() => undefined);
       events.emit('engine.error', { engine: 'database', message: (error as Error).message });
       if (!this.#stopping) await sleep(OUTAGE_PAUSE_MS);
-    } finally {
-      this.#running.delete(run);
     }
-  }
-
-  /** Gives everything back that is not finished: another process, or the next start, goes on with it. */
-  async abandon(): Promise<void> {
-    this.#stopping = true;
-    await returnClaims(this.#options.db, [...this.#running.values()].flat());
   }
 
   async #process(mailboxId: number, claimed: ClaimedEmail[]): Promise<void> {

@@ -2,6 +2,7 @@
  * BullMQ on Redis or on PostgreSQL: the only place that makes queues, workers and Redis connections. Both
  * backends take the same jobs; a test suite runs on both.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, Queue, Worker, withBackend } from 'bullmq';
 import { Redis } from 'ioredis';
 import type pg from 'pg';
@@ -15,12 +16,13 @@ export interface JobQueue {
   readonly backend: 'redis' | 'postgres';
   /** Enqueues. Fails with `queue_unavailable` at once when the backend is away: rows stay, the sweeper repeats. */
   add(name: JobName, jobs: JobData[], round: string): Promise<void>;
-  /** Jobs not yet started. */
+  /** Jobs not yet ended. Fails with `queue_unavailable` when the backend is away. */
   depth(): Promise<number>;
   /** Starts to work. Runs up to `concurrency` handlers at once. */
   work(concurrency: number, handle: (job: JobData) => Promise<void>): void;
-  /** Stops taking jobs and waits for the running ones. */
+  /** Stops taking jobs and waits for the running ones; with a backend that is away, for it to come back. */
   stopWork(): Promise<void>;
+  /** Ends within seconds, whether the backend answers or not. */
   close(): Promise<void>;
 }
 
@@ -31,7 +33,9 @@ interface Listening {
 /** How long a worker may be silent before its job is given to another. The claim in the row decides anyway. */
 const LOCK_MS = 60_000;
 /** Waiting for a backend that is away must not hold up intake. */
-const ADD_DEADLINE_MS = 5_000;
+const ANSWER_DEADLINE_MS = 5_000;
+/** For a farewell to a backend that may be away. */
+const CLOSE_DEADLINE_MS = 2_000;
 
 export async function openQueue(target: QueueTarget, onError: (error: Error) => void): Promise<JobQueue> {
   return 'redisUrl' in target
@@ -50,11 +54,21 @@ async function openOnRedis(url: string, onError: (error: Error) => void): Promis
   const consumer = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true, retryStrategy });
   watch(producer, onError);
   watch(consumer, onError);
+  const connections = [producer, consumer];
+  // The worker waits for jobs on a copy, which it would keep open for as long as Redis is away.
+  const copyOf = consumer.duplicate.bind(consumer);
+  consumer.duplicate = (options) => {
+    const copy = copyOf(options);
+    connections.push(copy);
+    return copy;
+  };
+  const disconnect = (): void => {
+    for (const connection of connections) connection.disconnect();
+  };
   try {
     await Promise.all([producer.connect(), consumer.connect()]);
   } catch (error) {
-    producer.disconnect();
-    consumer.disconnect();
+    disconnect();
     throw fail('queue_unavailable', `Redis does not answer: ${(error as Error).message}`, {}, error);
   }
   const queue = new Queue<JobData>(QUEUE_NAME, { connection: producer, prefix: 'penstock' });
@@ -65,10 +79,7 @@ async function openOnRedis(url: string, onError: (error: Error) => void): Promis
       concurrency,
       lockDuration: LOCK_MS,
     });
-  return makeJobQueue('redis', queue, makeWorker, onError, async () => {
-    producer.disconnect();
-    consumer.disconnect();
-  });
+  return makeJobQueue('redis', queue, makeWorker, onError, disconnect);
 }
 
 async function openOnPostgres(settings: pg.ClientConfig, onError: (error: Error) => void): Promise<JobQueue> {
@@ -93,7 +104,7 @@ async function openOnPostgres(settings: pg.ClientConfig, onError: (error: Error)
       concurrency,
       lockDuration: LOCK_MS,
     }) as unknown as Worker;
-  return makeJobQueue('postgres', queue as unknown as Queue, makeWorker, onError, async () => undefined);
+  return makeJobQueue('postgres', queue as unknown as Queue, makeWorker, onError, () => undefined);
 }
 
 /**
@@ -115,7 +126,7 @@ function makeJobQueue(
   queue: Queue,
   makeWorker: (concurrency: number, handle: (job: JobData) => Promise<void>) => Worker,
   onError: (error: Error) => void,
-  disconnect: () => Promise<void>,
+  disconnect: () => void,
 ): JobQueue {
   let worker: Worker | null = null;
   watch(queue, onError);
@@ -133,14 +144,11 @@ function makeJobQueue(
           opts: { jobId: jobId(data, round), removeOnComplete: true, removeOnFail: true },
         })),
       );
-      try {
-        await withDeadline(adding, ADD_DEADLINE_MS);
-      } catch (error) {
-        throw asPenstockError(error, 'queue_unavailable');
-      }
+      await answer(adding, ANSWER_DEADLINE_MS);
     },
     async depth() {
-      const counts = await queue.getJobCounts('waiting', 'active', 'delayed', 'prioritized');
+      const asking = queue.getJobCounts('waiting', 'active', 'delayed', 'prioritized');
+      const counts = await answer(asking, ANSWER_DEADLINE_MS);
       return Object.values(counts).reduce((sum, count) => sum + count, 0);
     },
     work(concurrency, handle) {
@@ -149,9 +157,10 @@ function makeJobQueue(
     },
     stopWork,
     async close() {
-      await stopWork();
-      await queue.close().catch(() => undefined);
-      await disconnect();
+      const closing = stopWork().then(() => queue.close());
+      await answer(closing, CLOSE_DEADLINE_MS).catch(() => undefined);
+      // Whatever still waits for an answer ends with its connection.
+      disconnect();
     },
   };
 }
@@ -165,19 +174,20 @@ function retryStrategy(attempt: number): number {
   return Math.min(200 * 2 ** Math.min(attempt, 6), 5_000);
 }
 
-async function withDeadline<T>(promise: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(fail('queue_unavailable', `The queue did not answer within ${ms} ms.`)),
-      ms,
-    );
+/** The backend's answer. Fails with `queue_unavailable` when it does not come in time. */
+async function answer<T>(promise: Promise<T>, ms: number): Promise<T> {
+  const deadline = new AbortController();
+  const expired = sleep(ms, undefined, { signal: deadline.signal }).then(() => {
+    throw fail('queue_unavailable', `The queue did not answer within ${ms} ms.`);
   });
   try {
     return await Promise.race([promise, expired]);
+  } catch (error) {
+    throw asPenstockError(error, 'queue_unavailable');
   } finally {
-    clearTimeout(timer);
     promise.catch(() => undefined);
+    expired.catch(() => undefined);
+    deadline.abort();
   }
 }
 

@@ -25,7 +25,7 @@ export class Sweeper {
   readonly #events: Events;
   readonly #options: SweeperOptions;
   #timer: NodeJS.Timeout | null = null;
-  #turn: Promise<void> = Promise.resolve();
+  #turn: Promise<void> | null = null;
 
   constructor(db: Database, queue: JobQueue, events: Events, options: SweeperOptions) {
     this.#db = db;
@@ -39,13 +39,13 @@ export class Sweeper {
     this.wake();
   }
 
-  /** Sweeps now. Sweeps never overlap. */
+  /** Sweeps now, unless a sweep is under way. */
   wake(): void {
-    this.#turn = this.#turn
-      .then(() => this.#sweep())
-      .catch((error: Error) =>
-        this.#events.emit('engine.error', { engine: 'queue', message: error.message }),
-      );
+    this.#turn ??= this.#sweep()
+      .catch((error: Error) => this.#events.emit('engine.error', { engine: 'queue', message: error.message }))
+      .finally(() => {
+        this.#turn = null;
+      });
   }
 
   async stop(): Promise<void> {

@@ -80,7 +80,7 @@ export async function startIntake(
   const port = await server.start();
   server.addUser(USER, { password: 'secret' });
   const dataDirectory = await tempFolder('intake');
-  const raw = new RawStore(db, dataDirectory);
+  const raw = new RawStore(connection.db, dataDirectory);
   await raw.start();
   const mailbox = await makeMailbox(db, port, settings);
   const leaseToken = (await acquireLease(db, mailbox.id, 'test', 3600))!;
