@@ -63,30 +63,23 @@ describe.each(BACKENDS)('T8.1 the queue is emptied (on %s)', (backend) => {
 });
 
 describe('T8.2 Redis is away', () => {
-  it.each(['killed', 'hung'] as const)(
-    'T8.2 %s: mail is stored and marked meanwhile, and processed afterwards',
-    async (how) => {
-      const site = await Site.start({ backend: 'redis' });
-      const redis = site.redis!;
-      await site.addMailbox('ann', { after: 'seen' });
-      const pipe = await Pipe.start(site);
-      deliver(site, 3);
-      await site.waitUntilProcessed();
-
-      if (how === 'killed') await redis.kill();
-      else redis.freeze();
-      deliver(site, 20);
-      await waitUntilStored(site);
-      expect((await site.touched()).withoutRow).toEqual([]);
-      expect(await site.states()).toEqual({ processed: 3, queued: 20 });
-      expect(pipe.of('engine.error')).toContainEqual(expect.objectContaining({ engine: 'queue' }));
-
-      if (how === 'killed') await redis.start();
-      else redis.thaw();
-      await site.waitUntilProcessed();
-      await expectExactlyOnce(site);
-    },
-  );
+  it('T8.2 killed: mail is stored and marked meanwhile, and processed afterwards', async () => {
+    const site = await Site.start({ backend: 'redis' });
+    const redis = site.redis!;
+    await site.addMailbox('ann', { after: 'seen' });
+    const pipe = await Pipe.start(site);
+    deliver(site, 3);
+    await site.waitUntilProcessed();
+    await redis.kill();
+    deliver(site, 20);
+    await waitUntilStored(site);
+    expect((await site.touched()).withoutRow).toEqual([]);
+    expect(await site.states()).toEqual({ processed: 3, queued: 20 });
+    expect(pipe.of('engine.error')).toContainEqual(expect.objectContaining({ engine: 'queue' }));
+    await redis.start();
+    await site.waitUntilProcessed();
+    await expectExactlyOnce(site);
+  });
 
   it.each(['killed', 'hung'] as const)('T8.2 %s: a stop does not wait for it', async (how) => {
     const site = await Site.start({ backend: 'redis' });
