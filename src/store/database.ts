@@ -46,6 +46,9 @@ export function openDatabase(
   };
   const pool = new pg.Pool({ ...settings, max: options.connections, idleTimeoutMillis: 60_000 });
   pool.on('error', options.onError);
+  // The pool listens only while a connection is idle. One that breaks between two statements of a transaction
+  // would end the process; the next statement says what happened.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return { db, pool, settings, close: () => db.destroy() };
 }

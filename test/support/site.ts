@@ -222,9 +222,14 @@ export class Site {
     await sql`
       update incoming_email set enqueued_at = enqueued_at - ${ago}, claimed_until = claimed_until - ${ago},
         next_attempt_at = next_attempt_at - ${ago}`.execute(db);
+    await this.hurryRetries();
+  }
+
+  /** What waits for its next attempt at the mail server is due now. */
+  async hurryRetries(): Promise<void> {
     await sql`
-      update ledger set next_fetch_at = next_fetch_at - ${ago}, next_disposition_at = next_disposition_at - ${ago}
-      where next_fetch_at is not null or next_disposition_at is not null`.execute(db);
+      update ledger set next_fetch_at = least(next_fetch_at, now()), next_disposition_at = least(next_disposition_at, now())
+      where state = 'pending' or disposition = 'pending'`.execute(this.runtime.db);
   }
 
   /** Takes every job away, as FLUSHALL does. */
