@@ -42,6 +42,8 @@ export function openDatabase(
     connectionTimeoutMillis: 10_000,
     // A statement that runs this long is lost; better an error than a worker that waits for ever.
     statement_timeout: 120_000,
+    // A process that stands still in a transaction keeps its locks: others would wait for its mailboxes for ever.
+    idle_in_transaction_session_timeout: 30_000,
     types,
   };
   const pool = new pg.Pool({ ...settings, max: options.connections, idleTimeoutMillis: 60_000 });
