@@ -55,6 +55,8 @@ export const LIMITS = {
   batchMessages: 200,
   batchBytes: 16 * 1024 * 1024,
   fetchAttempts: 5,
+  /** How often a whole folder is compared with the ledger, for messages that became visible late. */
+  lateCheckSeconds: 3_600,
   /** Why something failed, as kept with a row. */
   reasonChars: 1_000,
   /** A longer name of a posted message is replaced by its digest: an index entry must fit into a page. */

@@ -62,9 +62,9 @@ async function settle(
   keys: string[],
   settleMs: number,
 ): Promise<string[]> {
-  const deadline = Date.now() + settleMs;
+  const deadline = performance.now() + settleMs;
   let missing = keys;
-  while (missing.length > 0 && Date.now() < deadline) {
+  while (missing.length > 0 && performance.now() < deadline) {
     await sleep(200);
     // Looked up again each time: the folder itself may be new.
     const known = await knownKeys(db, await folderId(db, mailboxId, view.path), view.epoch, missing);

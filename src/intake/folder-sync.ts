@@ -15,7 +15,7 @@ import type { HeldMailbox, IntakeContext } from './context.ts';
 import { notBefore, splitByBytes, type TakePolicy } from './decide.ts';
 import { disposeDue } from './dispose.ts';
 import { type FetchFailure, fetchListed } from './fetch.ts';
-import { lateCheckIsDue, takeLateArrivals } from './late-arrivals.ts';
+import { takeLateArrivals } from './late-arrivals.ts';
 import { retryFetches, takeCarefully } from './one-by-one.ts';
 import { progressAt } from './progress.ts';
 import { runResync, startResync } from './resync.ts';
@@ -93,7 +93,7 @@ export class FolderSync {
     await this.takePages(changes, async (page) => await this.fetch(await this.unknown(page.items)));
     await retryFetches(this);
     await this.disposeAll();
-    const late = lateCheckIsDue(this);
+    const late = this.folder.late_check_due;
     if (late) await takeLateArrivals(this);
     await markFolderListed(this.context.db, this.folder.id, late);
     return this.added;
@@ -162,7 +162,7 @@ export class FolderSync {
     changes: Extract<Changes, { lost: false }>,
     take: (page: Page) => Promise<IntakeItem[]>,
   ): Promise<void> {
-    const started = Date.now();
+    const started = performance.now();
     let done = 0;
     let reported = started;
     let committing: Promise<void> = Promise.resolve();
@@ -185,8 +185,8 @@ export class FolderSync {
           this.options.onProgress();
         }
         done += page.items.length;
-        if (changes.total > LIMITS.batchMessages && Date.now() - reported >= PROGRESS_EVERY_MS) {
-          reported = Date.now();
+        if (changes.total > LIMITS.batchMessages && performance.now() - reported >= PROGRESS_EVERY_MS) {
+          reported = performance.now();
           await this.#reportProgress(done, changes.total, reported - started);
         }
       }
@@ -195,7 +195,8 @@ export class FolderSync {
       await committing.catch(() => undefined);
       throw error;
     }
-    if (changes.total > LIMITS.batchMessages) await this.#reportProgress(done, done, Date.now() - started);
+    if (changes.total > LIMITS.batchMessages)
+      await this.#reportProgress(done, done, performance.now() - started);
   }
 
   /** Commits items, then enqueues what is new. `cursor` moves the folder on with them. */

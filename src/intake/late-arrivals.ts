@@ -9,13 +9,6 @@ import { splitByBytes } from './decide.ts';
 import type { FolderSync } from './folder-sync.ts';
 import { postpone, retryFetches } from './one-by-one.ts';
 
-const EVERY_MS = 60 * 60_000;
-
-export function lateCheckIsDue(sync: FolderSync): boolean {
-  const last = sync.folder.late_check_at?.getTime() ?? 0;
-  return Date.now() - last >= EVERY_MS;
-}
-
 /** Takes what the ledger lacks, and tells what could not be accounted for. */
 export async function takeLateArrivals(sync: FolderSync): Promise<void> {
   const { context, session, folder, view, options } = sync;

@@ -23,7 +23,7 @@ export class Poller {
   #wake = new AbortController();
   #session: Session | null = null;
   #done: Promise<void> | null = null;
-  #lastProgress = Date.now();
+  #lastProgress = performance.now();
   #phase: MailboxPhase = 'idle';
   #backoff: BackoffState = NO_FAILURES;
   /** Take messages one at a time: see PassOptions.careful. */
@@ -54,9 +54,9 @@ export class Poller {
   }
 
   /** Called by the supervisor: a session without progress is closed from outside, whatever it awaits. */
-  async endIfStalled(now: number): Promise<void> {
+  async endIfStalled(): Promise<void> {
     const allowed = STALL_MS + this.held.mailbox.settings.pollSeconds * 1000;
-    if (this.#session === null || now - this.#lastProgress < allowed) return;
+    if (this.#session === null || performance.now() - this.#lastProgress < allowed) return;
     const session = this.#session;
     this.#session = null;
     await session.close();
@@ -70,7 +70,7 @@ export class Poller {
         await this.#enter('connecting');
         this.#progress();
         this.#session = await this.#source.connect(this.#stop.signal);
-        loggedInAt = Date.now();
+        loggedInAt = performance.now();
         await this.#poll(this.#session);
         await this.#close();
       } catch (thrown) {
@@ -78,7 +78,7 @@ export class Poller {
         const error = asPenstockError(thrown);
         if (error.code === 'lease_lost') break;
         await this.#close();
-        await this.#pause(error, loggedInAt === 0 ? 0 : Date.now() - loggedInAt);
+        await this.#pause(error, loggedInAt === 0 ? 0 : performance.now() - loggedInAt);
       }
     }
     await this.#close();
@@ -178,7 +178,7 @@ export class Poller {
   }
 
   #progress(): void {
-    this.#lastProgress = Date.now();
+    this.#lastProgress = performance.now();
   }
 
   async #close(): Promise<void> {

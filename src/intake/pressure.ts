@@ -8,7 +8,7 @@ const CHECK_MS = 2_000;
 
 /** Makes the check that pollers ask before each batch; its answer is kept for two seconds. */
 export function makePressure(db: Database, raw: RawStore): () => Promise<string | null> {
-  let checkedAt = 0;
+  let checkedAt = Number.NEGATIVE_INFINITY;
   let answer: Promise<string | null> = Promise.resolve(null);
   const look = async (): Promise<string | null> => {
     const free = await raw.freeBytes();
@@ -19,8 +19,8 @@ export function makePressure(db: Database, raw: RawStore): () => Promise<string 
       : null;
   };
   return () => {
-    if (Date.now() - checkedAt > CHECK_MS) {
-      checkedAt = Date.now();
+    if (performance.now() - checkedAt > CHECK_MS) {
+      checkedAt = performance.now();
       answer = look();
     }
     return answer;

@@ -70,7 +70,7 @@ export class Supervisor {
       const unchanged = mailbox?.changeSeq === poller.held.mailbox.changeSeq;
       if (!unchanged) await this.#drop(id, true);
       if (mailbox === undefined) await savePhase(this.#context.db, id, 'paused');
-      await poller.endIfStalled(Date.now());
+      await poller.endIfStalled();
     }
     for (const mailbox of wanted.values()) {
       if (!this.#pollers.has(mailbox.id) && !this.#stopped) await this.#take(mailbox);

@@ -9,19 +9,19 @@ const CHECK_MS = 5_000;
 export class PolicyCache {
   readonly #runtime: Runtime;
   #mailboxes = new Map<number, Mailbox>();
-  #checkedAt = 0;
+  #checkedAt = Number.NEGATIVE_INFINITY;
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
   }
 
   invalidate(): void {
-    this.#checkedAt = 0;
+    this.#checkedAt = Number.NEGATIVE_INFINITY;
   }
 
   async of(mailboxId: number): Promise<ProcessingPolicy> {
-    if (Date.now() - this.#checkedAt > CHECK_MS || !this.#mailboxes.has(mailboxId)) {
-      this.#checkedAt = Date.now();
+    if (performance.now() - this.#checkedAt > CHECK_MS || !this.#mailboxes.has(mailboxId)) {
+      this.#checkedAt = performance.now();
       const mailboxes = await listMailboxes(this.#runtime.db, { removed: true });
       this.#mailboxes = new Map(mailboxes.map((mailbox) => [mailbox.id, mailbox]));
     }

@@ -17,7 +17,7 @@ export class RuleCache {
   readonly #db: Database;
   readonly #events: Events;
   #cached: CachedRules | null = null;
-  #checkedAt = 0;
+  #checkedAt = Number.NEGATIVE_INFINITY;
   #loading: Promise<CachedRules> | null = null;
 
   constructor(db: Database, events: Events) {
@@ -27,11 +27,11 @@ export class RuleCache {
 
   /** Look again before the next use. */
   invalidate(): void {
-    this.#checkedAt = 0;
+    this.#checkedAt = Number.NEGATIVE_INFINITY;
   }
 
   async current(): Promise<CachedRules> {
-    if (this.#cached !== null && Date.now() - this.#checkedAt < CHECK_MS) return this.#cached;
+    if (this.#cached !== null && performance.now() - this.#checkedAt < CHECK_MS) return this.#cached;
     this.#loading ??= this.#load().finally(() => {
       this.#loading = null;
     });
@@ -39,7 +39,7 @@ export class RuleCache {
   }
 
   async #load(): Promise<CachedRules> {
-    const checkedAt = Date.now();
+    const checkedAt = performance.now();
     if (this.#cached === null || (await rulesVersion(this.#db)) !== this.#cached.version) {
       const started = performance.now();
       const { version, rules } = await loadRuleSet(this.#db);

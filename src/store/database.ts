@@ -57,13 +57,13 @@ export function openDatabase(
 
 /** Waits until the database answers, or fails with `database_unavailable`. */
 export async function waitForDatabase(pool: pg.Pool, timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {
       await pool.query('select 1');
       return;
     } catch (error) {
-      if (Date.now() > deadline) {
+      if (performance.now() > deadline) {
         throw fail(
           'database_unavailable',
           `PostgreSQL does not answer: ${(error as Error).message}`,

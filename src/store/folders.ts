@@ -1,5 +1,6 @@
 /** Folders of a mailbox and how far each was listed. */
 import { sql } from 'kysely';
+import { LIMITS } from '../limits.ts';
 import type { Database, Tx } from './database.ts';
 import type { ResyncState } from './states.ts';
 
@@ -12,7 +13,8 @@ export interface Folder {
   first_cursor: string | null;
   resync: ResyncState | null;
   last_listed_at: Date | null;
-  late_check_at: Date | null;
+  /** By the database's clock, when the row was read. */
+  late_check_due: boolean;
 }
 
 /** The row of a folder, made when it is not there yet. */
@@ -23,6 +25,11 @@ export async function ensureFolder(db: Database, mailboxId: number, path: string
   return await db
     .selectFrom('folder')
     .selectAll()
+    .select(
+      sql<boolean>`coalesce(late_check_at <= now() - make_interval(secs => ${LIMITS.lateCheckSeconds}), true)`.as(
+        'late_check_due',
+      ),
+    )
     .where('mailbox_id', '=', mailboxId)
     .where('path', '=', path)
     .executeTakeFirstOrThrow();

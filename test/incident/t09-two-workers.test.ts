@@ -55,7 +55,7 @@ describe.each(BACKENDS)('T9.1 a worker that was away for longer than its claim (
   it('T9.1 a process stopped in mid-load loses mailbox and messages to another, and goes on in peace', async () => {
     const site = await Site.start({ backend });
     await site.addMailbox('ann', { after: 'move', afterFolder: 'Done' });
-    deliver(site, 'load', 300);
+    deliver(site, 'load', 120);
     // It may stop in the middle of a transaction.
     const patience = '&idle_in_transaction_session_timeout=1000';
     const stopped = startDaemon(site, { DATABASE_URL: `${site.env.DATABASE_URL}${patience}` });
