@@ -61,7 +61,8 @@ export class RawStore {
           throw fail('message_oversized', `The message is larger than ${maxBytes} bytes.`, { maxBytes });
         }
         hash.update(chunk);
-        await handle.write(chunk);
+        // Not write(): a disk that is nearly full takes a part of the chunk and calls that a success.
+        await handle.appendFile(chunk);
       }
       const head = Buffer.concat(start);
       // A server may have called a small message large; then it belongs where small ones are.
