@@ -62,6 +62,11 @@ async function startSite(backend: Backend): Promise<Site> {
   const site = await Site.start({ backend });
   await site.addMailbox('marks', { after: 'seen' });
   await site.addMailbox('moves', { after: 'move', afterFolder: 'Done' });
+  // As if both had been listed a moment ago: no comparison of the whole folder makes good what a cursor passes over.
+  await sql`
+    insert into folder (mailbox_id, path, late_check_at) select id, 'INBOX', now() from mailbox`.execute(
+    site.runtime.db,
+  );
   for (const user of ['marks', 'moves']) {
     for (let index = 1; index <= 5; index += 1) {
       const body = index === 3 ? 'large line\r\n'.repeat(LIMITS.inlineRawBytes / 12 + 100) : 'Hello.\r\n';
@@ -103,9 +108,9 @@ async function dieAndRecover(backend: Backend, point: CrashPoint, passage: numbe
 }
 
 describe('T1.1 kill -9, then another process goes on: nothing is lost, nothing comes twice', () => {
-  it.each(CRASH_POINTS.map((point) => ({ point, also: ALSO[point] ?? '' })))(
-    'T1.1 at $point$also',
-    async ({ point }) => {
+  it.each(CRASH_POINTS.map((point) => [`${point}${ALSO[point] ?? ''}`, point] as const))(
+    'T1.1 at %s',
+    async (_name, point) => {
       await dieAndRecover('postgres', point, 1);
     },
   );

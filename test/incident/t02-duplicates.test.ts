@@ -14,6 +14,7 @@ import { RuleCache } from '../../src/process/rule-cache.ts';
 import { cutIntoJobs, type JobData } from '../../src/queue/job.ts';
 import { RawStore } from '../../src/raw/raw-store.ts';
 import { openDatabase } from '../../src/store/database.ts';
+import { commitIntake, type IntakeItem } from '../../src/store/intake.ts';
 import { expectExactlyOnce } from '../support/exactly-once.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { Pipe } from '../support/pipe.ts';
@@ -195,6 +196,38 @@ it('T2.1 any interleaving of two processes, their crashes, and jobs lost and rep
     }),
     { numRuns: 8, endOnFailure: true },
   );
+});
+
+it('T2.1 a batch that is committed again, because nobody heard of its commit, adds nothing and undoes nothing', async () => {
+  const site = await Site.start({ backend: 'postgres' });
+  await site.addMailbox('ann', { after: 'seen' });
+  for (const name of ['one', 'two']) site.deliver('ann', simpleMessage(name));
+  const pipe = await Pipe.start(site);
+  await site.waitUntilProcessed();
+  await pipe.stop();
+  const { db, raw } = site.runtime;
+  const folder = await db.selectFrom('folder').select(['id', 'path', 'epoch']).executeTakeFirstOrThrow();
+  const items: IntakeItem[] = [];
+  for (const { uid, bytes } of site.delivered) {
+    const result = { state: 'stored' as const, raw: await raw.put(bytes) };
+    items.push({ key: String(uid), size: bytes.length, internalDate: null, result });
+  }
+  items.push({ key: '2', size: 0, internalDate: null, result: { state: 'gone', reason: 'a stale answer' } });
+  for (const part of [items.slice(0, 2), items.slice(2)]) {
+    const again = await commitIntake(db, {
+      mailboxId: 1,
+      leaseToken: null,
+      folder,
+      epoch: folder.epoch!,
+      source: 'imap',
+      dropCopies: true,
+      dispose: true,
+      cursor: null,
+      items: part,
+    });
+    expect(again).toEqual({ stored: [], duplicates: [], known: part.map(({ key }) => key) });
+  }
+  await expectExactlyOnce(site);
 });
 
 describe.each(BACKENDS)('T2.2 one mail in two mailboxes (queue on %s)', (backend) => {

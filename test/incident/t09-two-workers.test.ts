@@ -79,6 +79,34 @@ describe.each(BACKENDS)('T9.1 a worker that was away for longer than its claim (
   });
 });
 
+it('T9.1 a claim that was taken over counts at once, not only when the other one has finished', async () => {
+  const site = await Site.start({ backend: 'postgres' });
+  await site.addMailbox('ann', { after: 'seen' });
+  const go = join(await tempFolder('go'), 'go');
+  site.deliver('ann', oddMessage('slow', `wait ${go}`));
+  const sweep = { everyMs: 3_600_000, lostAfterSeconds: 1 };
+  const env = { PENSTOCK_PARSE_TIMEOUT_MS: '600000' };
+  const first = await Pipe.start(site, { env, work: { threadFile: ODD_THREAD, sweep } });
+  const attempts = async (): Promise<number> => (await site.emails())[0]?.attempts ?? 0;
+  await until(async () => (await attempts()) === 1);
+  const handed = first.work.queue.stopWork();
+  await site.passTime(LIMITS.claimSeconds + 1);
+  const second = await Pipe.start(site, {
+    env,
+    poll: false,
+    work: { threadFile: `${ODD_THREAD}?second`, sweep },
+  });
+  await until(async () => (await attempts()) === 2);
+  await writeFile(go, '');
+  await handed;
+  expect(first.of('message.processed')).toEqual([]);
+  expect(await site.states()).toEqual({ queued: 1 });
+  await writeFile(`${go}?second`, '');
+  await site.waitUntilProcessed();
+  expect(second.of('message.processed')).toHaveLength(1);
+  await expectExactlyOnce(site);
+});
+
 it('T9.1 a process that stands still in the middle of a transaction keeps its locks for a while only', async () => {
   const site = await Site.start({ backend: 'postgres' });
   const { id } = await site.addMailbox('ann');

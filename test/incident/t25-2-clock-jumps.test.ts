@@ -28,6 +28,8 @@ describe.each(BACKENDS)('T25.2 the clock jumps under a running pipe (queue on %s
     vi.useFakeTimers({ toFake: ['Date'], now: real });
     for (const hours of [3, -3]) {
       vi.setSystemTime(real + hours * HOUR_MS);
+      // Now, while the session waits and nothing has moved since the jump.
+      pipe.supervisor.review();
       for (let index = 0; index < 3; index += 1) site.deliver('ann', simpleMessage(`at-${hours}-${index}`));
       await site.waitUntilProcessed();
       // Through a poll by the interval and a renewal of the lease.

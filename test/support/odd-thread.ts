@@ -8,7 +8,10 @@ import run, { type ThreadTask } from '../../src/process/thread.ts';
 
 export const ODD_THREAD = import.meta.url;
 
-/** A message with this field hangs the thread, fills its memory, throws, or waits until there is such a file. */
+/**
+ * A message with this field hangs the thread, fills its memory, throws, or waits until there is such a file. Threads
+ * whose URL has a query wait for another file: the query is the end of its name.
+ */
 export type Oddity = 'hang' | 'allocate' | 'throw' | `wait ${string}`;
 
 export function oddMessage(subject: string, oddity: Oddity): Buffer {
@@ -35,5 +38,6 @@ async function misbehave(wish: RegExpExecArray | null): Promise<void> {
     const hoard: unknown[] = [];
     for (;;) hoard.push(new Array(10_000).fill({}));
   }
-  while (oddity === 'wait' && !existsSync(argument!)) await sleep(10);
+  const file = `${argument}${new URL(import.meta.url).search}`;
+  while (oddity === 'wait' && !existsSync(file)) await sleep(10);
 }
