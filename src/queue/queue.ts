@@ -34,6 +34,8 @@ interface Listening {
 const LOCK_MS = 60_000;
 /** Waiting for a backend that is away must not hold up intake. */
 const ANSWER_DEADLINE_MS = 5_000;
+/** A worker looks for jobs again so long after its backend failed. */
+const RETRY_MS = 1_000;
 /** For a farewell to a backend that may be away. */
 const CLOSE_DEADLINE_MS = 2_000;
 
@@ -78,6 +80,7 @@ async function openOnRedis(url: string, onError: (error: Error) => void): Promis
       prefix: 'penstock',
       concurrency,
       lockDuration: LOCK_MS,
+      runRetryDelay: RETRY_MS,
     });
   return makeJobQueue('redis', queue, makeWorker, onError, disconnect);
 }
@@ -103,6 +106,7 @@ async function openOnPostgres(settings: pg.ClientConfig, onError: (error: Error)
       connection: connection(4) as never,
       concurrency,
       lockDuration: LOCK_MS,
+      runRetryDelay: RETRY_MS,
     }) as unknown as Worker;
   return makeJobQueue('postgres', queue as unknown as Queue, makeWorker, onError, () => undefined);
 }

@@ -157,9 +157,7 @@ async function settle(site: Site, jobs: JobData[]): Promise<void> {
   await last.stop();
 }
 
-it('T2.1 any interleaving of two processes, their crashes, and jobs lost and repeated: exactly one record each', {
-  timeout: 90_000,
-}, async () => {
+it('T2.1 any interleaving of two processes, their crashes, and jobs lost and repeated: exactly one record each', async () => {
   let subject = 0;
   await fc.assert(
     fc.asyncProperty(steps, async (script) => {

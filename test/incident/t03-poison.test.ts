@@ -67,9 +67,7 @@ describe.each(BACKENDS)('T3.1 hostile messages among good ones (queue on %s)', (
   });
 });
 
-it('T3.2 what hangs a thread or eats its memory is ended with it, and the mail around it goes on', {
-  timeout: 60_000,
-}, async () => {
+it('T3.2 what hangs a thread or eats its memory is ended with it, and the mail around it goes on', async () => {
   const site = await Site.start({ backend: 'postgres' });
   await site.addMailbox('ann', { after: 'seen' });
   const bad = [oddMessage('hangs', 'hang'), oddMessage('eats memory', 'allocate')];
