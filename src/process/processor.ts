@@ -90,8 +90,10 @@ export class Processor {
     } catch (error) {
       // The database is away: nobody's message is at fault, so no attempt is used up.
       await returnClaims(db, emails).catch(() => undefined);
+      // A thread that was ended by the stop is no error.
+      if (this.#stopping) return;
       events.emit('engine.error', { engine: 'database', message: (error as Error).message });
-      if (!this.#stopping) await sleep(OUTAGE_PAUSE_MS);
+      await sleep(OUTAGE_PAUSE_MS);
     }
   }
 

@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import { requeue } from '../../src/api/requeue.ts';
 import { LIMITS } from '../../src/limits.ts';
+import { claimEmails } from '../../src/store/emails.ts';
 import { expectExactlyOnce } from '../support/exactly-once.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { ODD_THREAD, oddMessage } from '../support/odd-thread.ts';
@@ -85,6 +86,28 @@ it('T3.2 what hangs a thread or eats its memory is ended with it, and the mail a
   await expectExactlyOnce(site, (bytes) =>
     bad.some((one) => one.equals(bytes)) ? 'quarantined' : 'processed',
   );
+});
+
+it('T3.2 a message with which the process died at each attempt is set aside, without another one', async () => {
+  const site = await Site.start({ backend: 'postgres' });
+  await site.addMailbox('ann', { after: 'seen' });
+  for (const subject of ['good', 'deadly', 'innocent']) site.deliver('ann', simpleMessage(subject));
+  const poller = await Pipe.start(site, { work: { process: false } });
+  await poller.waitFor('mailbox.listed');
+  await poller.stop();
+  const [, deadly, innocent] = (await site.emails()) as [EmailRow, EmailRow, EmailRow];
+  for (let attempt = 1; attempt <= LIMITS.processingAttempts; attempt += 1) {
+    // A process that takes them and is never heard of again; the other one was in its hands once.
+    const ids = attempt === 1 ? [deadly.id, innocent.id] : [deadly.id];
+    expect(await claimEmails(site.runtime.db, ids, LIMITS.claimSeconds)).toHaveLength(ids.length);
+    await site.passTime(LIMITS.claimSeconds + 1);
+  }
+  await Pipe.start(site);
+  await site.waitUntilProcessed();
+  const isDeadly = (bytes: Buffer): boolean => bytes.includes('Subject: deadly');
+  await expectExactlyOnce(site, (bytes) => (isDeadly(bytes) ? 'quarantined' : 'processed'));
+  const [set] = (await site.emails()).filter(({ state }) => state === 'quarantined');
+  expect(set).toMatchObject({ id: deadly.id, errorCode: 'parse_failed' });
 });
 
 it('T3.2 a message whose outcome cannot be written is tried alone, then set aside', async () => {

@@ -79,6 +79,24 @@ describe.each(BACKENDS)('T9.1 a worker that was away for longer than its claim (
   });
 });
 
+it('T9.1 a stop gives back what is not finished, with its attempt', async () => {
+  const site = await Site.start({ backend: 'postgres' });
+  await site.addMailbox('ann', { after: 'seen' });
+  const go = join(await tempFolder('go'), 'go');
+  site.deliver('ann', oddMessage('slow', `wait ${go}`));
+  deliver(site, 'behind', 2);
+  const env = { PENSTOCK_PARSE_TIMEOUT_MS: '600000' };
+  const first = await Pipe.start(site, { env, work: { threadFile: ODD_THREAD } });
+  await until(async () => (await site.emails()).filter(({ attempts }) => attempts === 1).length === 3);
+  await first.stop();
+  expect((await site.emails()).map(({ attempts }) => attempts)).toEqual([0, 0, 0]);
+  expect(first.of('engine.error')).toEqual([]);
+  // Nothing has to expire first.
+  await Pipe.start(site);
+  await site.waitUntilProcessed();
+  await expectExactlyOnce(site);
+});
+
 it('T9.1 a claim that was taken over counts at once, not only when the other one has finished', async () => {
   const site = await Site.start({ backend: 'postgres' });
   await site.addMailbox('ann', { after: 'seen' });
