@@ -112,4 +112,43 @@ describe('wait', () => {
       expect(await listedKeys(session)).toEqual([]);
     }
   });
+
+  it('lists what it heard of without selecting a large folder again', async () => {
+    const lab = await startLab();
+    lab.fill(2);
+    const session = await lab.session();
+    expect(await listedKeys(session)).toHaveLength(2);
+    const selects = lab.server.countCommands('SELECT');
+    const waiting = session.wait(MINUTE, never());
+    lab.server.deliver('ann', 'INBOX', simpleMessage('news'));
+    expect(await waiting).toBe('changed');
+    await session.open('INBOX');
+    expect(await listedKeys(session)).toHaveLength(3);
+    expect(lab.server.countCommands('SELECT')).toBe(selects);
+    // Nothing was heard since: only a new SELECT tells that the folder was made anew.
+    await session.open('INBOX');
+    expect(lab.server.countCommands('SELECT')).toBe(selects + 1);
+  });
+
+  it('selects a folder again after a time, however much the server announces', async () => {
+    const lab = await startLab();
+    const session = await lab.session({ reselectMs: 0 });
+    await listedKeys(session);
+    const selects = lab.server.countCommands('SELECT');
+    const waiting = session.wait(MINUTE, never());
+    lab.server.deliver('ann', 'INBOX', simpleMessage('news'));
+    expect(await waiting).toBe('changed');
+    await session.open('INBOX');
+    expect(lab.server.countCommands('SELECT')).toBe(selects + 1);
+  });
+
+  it('selects a folder again after a wait that heard nothing', async () => {
+    const lab = await startLab();
+    const session = await lab.session();
+    await listedKeys(session);
+    const selects = lab.server.countCommands('SELECT');
+    expect(await session.wait(20, never())).toBe('timeout');
+    await session.open('INBOX');
+    expect(lab.server.countCommands('SELECT')).toBe(selects + 1);
+  });
 });

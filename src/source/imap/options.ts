@@ -14,6 +14,8 @@ export interface ImapOptions {
   maxIdleMs: number;
   /** How often a server without IDLE is asked for news. */
   noopMs: number;
+  /** A folder whose server announces mail is selected anew at the latest after this time. */
+  reselectMs: number;
   /** How long {@link Session.close} waits for the answer to LOGOUT. */
   closeMs: number;
   /** Bytes of one partial fetch of a streamed message. */
@@ -28,6 +30,7 @@ export const DEFAULT_IMAP_OPTIONS: ImapOptions = {
   minBytesPerSecond: 8 * 1024,
   maxIdleMs: 10 * 60_000,
   noopMs: 30_000,
+  reselectMs: 3 * 60_000,
   closeMs: 3_000,
   chunkBytes: 1024 * 1024,
 };

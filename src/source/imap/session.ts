@@ -34,6 +34,9 @@ export class ImapSession implements Session {
   #folder: FolderView | null = null;
   /** The folder was opened and nothing was asked of it yet. */
   #fresh = false;
+  #selectedAt = Number.NEGATIVE_INFINITY;
+  /** The server spoke of the open folder of its own accord, and nothing was listed since. */
+  #heard = false;
 
   constructor(link: Link, options: ImapOptions) {
     this.#link = link;
@@ -43,11 +46,10 @@ export class ImapSession implements Session {
   }
 
   async open(path: string): Promise<FolderView> {
-    // A failed SELECT leaves no folder open on the server either.
-    this.#folder = null;
-    this.#folder = await this.#commands.select(path);
+    if (!this.#mayStayOpen(path)) await this.#select(path);
+    this.#heard = false;
     this.#fresh = true;
-    return this.#folder;
+    return this.#opened();
   }
 
   async changes(cursor: string | null, until: string | null = null): Promise<Changes> {
@@ -121,7 +123,9 @@ export class ImapSession implements Session {
   async wait(ms: number, signal: AbortSignal): Promise<'changed' | 'timeout'> {
     this.#opened();
     this.#fresh = false;
-    return this.#hints.wait(ms, signal);
+    const outcome = await this.#hints.wait(ms, signal);
+    this.#heard = outcome === 'changed';
+    return outcome;
   }
 
   async close(): Promise<void> {
@@ -138,13 +142,31 @@ export class ImapSession implements Session {
 
   /**
    * The open folder as it is now. A folder that was deleted and made again while it is open shows no sign of that:
-   * the server goes on answering about the old one. Only selecting it again tells, so every listing does that.
+   * the server goes on answering about the old one. Only selecting it again tells, so every listing does that but
+   * the one that follows a hint: see {@link #mayStayOpen}.
    */
   async #current(): Promise<FolderView> {
     const folder = this.#opened();
     if (this.#fresh) this.#fresh = false;
-    else this.#folder = await this.#commands.select(folder.path);
+    else await this.#select(folder.path);
     return this.#opened();
+  }
+
+  /**
+   * Whether the folder can be listed as it is. A server may go through the whole of a large folder at each SELECT,
+   * while a message that it has just announced is there to be asked for. Not for ever: only SELECT tells that the
+   * folder was made anew, and a busy folder has a hint for every pass.
+   */
+  #mayStayOpen(path: string): boolean {
+    const isSame = this.#folder?.path === path;
+    return isSame && this.#heard && performance.now() - this.#selectedAt < this.#options.reselectMs;
+  }
+
+  async #select(path: string): Promise<void> {
+    // A failed SELECT leaves no folder open on the server either.
+    this.#folder = null;
+    this.#folder = await this.#commands.select(path);
+    this.#selectedAt = performance.now();
   }
 
   /** The same, where other UIDs than those of the opening would be taken for the same messages. */
