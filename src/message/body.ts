@@ -3,6 +3,7 @@ import { Transform, type TransformCallback } from 'node:stream';
 import { MailParser } from 'mailparser';
 import { type DecodedText, decodeBytes } from './charset.ts';
 import type { ScannedLeaf } from './scanned-leaf.ts';
+import { decodeTransfer } from './transfer-encoding.ts';
 
 /** The text of a message and, for each body leaf in order, how its charset came out. */
 export interface Body {
@@ -20,14 +21,37 @@ const decoders = new Map<number, (leaf: number, bytes: Buffer) => string>();
 let lastMessage = 0;
 
 /**
- * Decodes the text leaves of a message with mailparser. Mailparser does not see the message itself but one
- * rebuilt from these leaves alone, so both always agree on the structure, attachments cost nothing, and an odd
- * boundary or line end in the original cannot hide text. Each leaf names itself as its charset, which leads
- * mailparser's decoder (its `Iconv` option) to the bytes of that leaf and so to ours.
+ * Decodes the text leaves of a message. Plain text and HTML need no more than their transfer encoding and charset
+ * undone, which is done here: mailparser gives the same text (a test compares them) at five times the cost, most of
+ * it for its streams. Text whose lines flow (RFC 3676) goes through mailparser.
  */
 export async function decodeBody(leaves: ScannedLeaf[], lineEnd: 'lf' | 'cr'): Promise<Body> {
+  if (leaves.some((leaf) => leaf.flowed)) return await decodeWithMailParser(leaves, lineEnd);
+  const charsets: Body['charsets'] = [];
+  const text: string[] = [];
+  const html: string[] = [];
+  for (const leaf of leaves) {
+    const kept = leaf.kept.length === 1 ? leaf.kept[0]! : Buffer.concat(leaf.kept);
+    const bytes = decodeTransfer(lineEnd === 'cr' ? withLineFeeds(kept) : kept, leaf.encoding);
+    const { text: decoded, used, loss } = decodeBytes(bytes, leaf.charset);
+    charsets.push({ used, loss });
+    if (decoded !== '') (leaf.contentType === 'text/html' ? html : text).push(withoutReturns(decoded));
+  }
+  return {
+    text: text.length === 0 ? null : text.join('\n'),
+    html: html.length === 0 ? null : html.join('<br/>\n'),
+    charsets,
+  };
+}
+
+/**
+ * Decodes with mailparser. It does not see the message itself but one rebuilt from these leaves alone, so both always
+ * agree on the structure, attachments cost nothing, and an odd boundary or line end in the original cannot hide text.
+ * Each leaf names itself as its charset, which leads mailparser's decoder (its `Iconv` option) to the bytes of that
+ * leaf and so to ours.
+ */
+export async function decodeWithMailParser(leaves: ScannedLeaf[], lineEnd: 'lf' | 'cr'): Promise<Body> {
   const charsets: Body['charsets'] = leaves.map((leaf) => ({ used: leaf.charset ?? 'us-ascii', loss: 0 }));
-  if (leaves.length === 0) return { text: null, html: null, charsets };
   const message = ++lastMessage;
   decoders.set(message, (number, bytes) => {
     const { text, used, loss } = decodeBytes(bytes, leaves[number]?.charset ?? null);
@@ -81,6 +105,10 @@ function rebuild(leaves: ScannedLeaf[], message: number, lineEnd: 'lf' | 'cr'): 
   }
   pieces.push(Buffer.from(`--${BOUNDARY}--\r\n`));
   return Buffer.concat(pieces);
+}
+
+function withoutReturns(text: string): string {
+  return text.includes('\r') ? text.replaceAll('\r\n', '\n') : text;
 }
 
 function withLineFeeds(piece: Buffer): Buffer {

@@ -1,8 +1,13 @@
 /**
- * Content-Transfer-Encoding (RFC 2045 section 6). Only what the structure scan needs itself: sizes, and small
- * parts such as delivery reports. Message bodies are decoded by mailparser.
+ * Content-Transfer-Encoding (RFC 2045 section 6): decoded sizes without decoding, and decoding.
  */
 export type TransferEncoding = 'base64' | 'quoted-printable' | 'identity';
+
+const TAB = 0x09;
+const LF = 0x0a;
+const CR = 0x0d;
+const SPACE = 0x20;
+const EQUALS = 0x3d;
 
 const BASE64_ALPHABET = new Uint8Array(256);
 for (const char of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_') {
@@ -82,31 +87,49 @@ export function decodeBase64(encoded: Buffer): Buffer {
   return Buffer.concat(chunks);
 }
 
-/** Decodes quoted-printable (RFC 2045 section 6.7); a broken escape stays as it is written. */
+/**
+ * Decodes quoted-printable (RFC 2045 section 6.7). Blanks at the end of a line were added on the way and go; a broken
+ * escape stays as it is written.
+ */
 export function decodeQuotedPrintable(encoded: Buffer): Buffer {
   const bytes = Buffer.allocUnsafe(encoded.length);
   let length = 0;
+  /** Where the blanks begin that end the line if nothing follows them. */
+  let solid = 0;
   for (let i = 0; i < encoded.length; i++) {
     const byte = encoded[i]!;
-    if (byte !== 0x3d) {
+    if (byte === LF || byte === CR) {
+      length = solid;
       bytes[length++] = byte;
-      continue;
-    }
-    const next = encoded[i + 1];
-    if (next === 0x0a) i += 1;
-    else if (next === 0x0d) i += encoded[i + 2] === 0x0a ? 2 : 1;
-    else {
-      const high = hexValue(next);
+      solid = length;
+    } else if (byte !== EQUALS) {
+      bytes[length++] = byte;
+      if (byte !== SPACE && byte !== TAB) solid = length;
+    } else {
+      const high = hexValue(encoded[i + 1]);
       const low = hexValue(encoded[i + 2]);
       if (high >= 0 && low >= 0) {
         bytes[length++] = high * 16 + low;
         i += 2;
-      } else {
-        bytes[length++] = byte;
+        solid = length;
+        continue;
       }
+      const lineEnd = softBreakEnd(encoded, i + 1);
+      if (lineEnd >= 0) i = lineEnd - 1;
+      else bytes[length++] = byte;
+      solid = length;
     }
   }
-  return bytes.subarray(0, length);
+  return bytes.subarray(0, solid);
+}
+
+/** Where the next line begins when only blanks stand between an `=` and the end of its line; else -1. */
+function softBreakEnd(encoded: Buffer, from: number): number {
+  let at = from;
+  while (encoded[at] === SPACE || encoded[at] === TAB) at++;
+  if (at >= encoded.length || encoded[at] === LF) return at + 1;
+  if (encoded[at] !== CR) return -1;
+  return encoded[at + 1] === LF ? at + 2 : at + 1;
 }
 
 /** Decodes a whole part. */

@@ -45,7 +45,12 @@ describe('decodeQuotedPrintable', () => {
     ['a=\r\nb', 'ab'],
     ['a=\nb', 'ab'],
     ['a=\rb', 'ab'],
-    ['a=GZ=', 'a=GZ='],
+    ['a=GZ=', 'a=GZ'],
+    ['a \t\r\nb', 'a\r\nb'],
+    ['a=20 \r\nb', 'a \r\nb'],
+    ['a= \t\r\nb', 'ab'],
+    ['a= b', 'a= b'],
+    ['a  ', 'a'],
     ['a=4', 'a=4'],
   ])('%j', (encoded, text) => {
     expect(decodeQuotedPrintable(Buffer.from(encoded)).toString('latin1')).toBe(text);
