@@ -68,7 +68,8 @@ export const LIMITS = {
 
   /** Processing. */
   processingAttempts: 3,
-  jobMessages: 50,
+  /** As many as a batch of the intake, which so becomes one job: what a queue costs, it costs for each job. */
+  jobMessages: 200,
   queueDepth: 50_000,
   claimSeconds: 120,
 

@@ -1,4 +1,4 @@
-/** Packs the bytes of a batch for its way into a thread: one buffer that is handed over, not fifty that are cloned. */
+/** Packs the bytes of a batch for its way into a thread: one buffer that is handed over, not hundreds that are cloned. */
 import type { RawLocation } from '../raw/raw-store.ts';
 
 type Message = { id: number; raw: RawLocation };

@@ -190,11 +190,11 @@ async function insertEmails(
   if (entries.length === 0) return new Set();
   const raw = (entry: Entry): RawBytes => (entry.item.result as { raw: RawBytes }).raw;
   const { rows } = await sql<{ id: number }>`
-    insert into incoming_email (id, mailbox_id, ledger_id, source, mail_id, raw_sha256, size, dedup_key,
+    insert into incoming_email (id, mailbox_id, ledger_id, source, mail_id, raw_sha256, size, copy,
       internal_date, enqueued_at)
     overriding system value
     select id, ${batch.mailboxId}, ledger_id, ${batch.source}, mail_id, raw, size,
-      case when ${batch.dropCopies} then raw end, internal_date, now()
+      case when ${batch.dropCopies} then 0 else id end, internal_date, now()
     from unnest(
       ${entries.map((e) => e.emailId)}::bigint[],
       ${entries.map((e) => ledgerIds.get(e.item.key)!)}::bigint[],
@@ -203,7 +203,7 @@ async function insertEmails(
       ${entries.map((e) => raw(e).size)}::int[],
       ${entries.map((e) => e.item.internalDate)}::timestamptz[]
     ) as item (id, ledger_id, mail_id, raw, size, internal_date)
-    on conflict (mailbox_id, dedup_key) where dedup_key is not null do nothing
+    on conflict (raw_sha256, mailbox_id, copy) do nothing
     returning id`.execute(tx);
   return new Set(rows.map((row) => row.id));
 }
@@ -218,7 +218,8 @@ async function markDuplicates(
     update ledger set state = 'duplicate', reason = 'same content', incoming_email_id = incoming_email.id
     from incoming_email
     where ledger.id = any(${copies.map((entry) => ledgerIds.get(entry.item.key)!)}::bigint[])
-      and incoming_email.mailbox_id = ${batch.mailboxId} and incoming_email.dedup_key = ledger.raw_sha256
+      and incoming_email.mailbox_id = ${batch.mailboxId} and incoming_email.raw_sha256 = ledger.raw_sha256
+      and incoming_email.copy = 0
     returning ledger.key, incoming_email.id as of`.execute(tx);
   return rows;
 }

@@ -89,7 +89,7 @@ export interface Tables {
     mail_id: string;
     raw_sha256: Buffer;
     size: number;
-    dedup_key: Buffer | null;
+    copy: Generated<number>;
     state: ColumnType<EmailState, EmailState | undefined, EmailState>;
     attempts: Generated<number>;
     retry_remaining: Generated<number>;
