@@ -113,10 +113,11 @@ export async function runScript(script, args) {
   await import(pathToFileURL(script).href);
 }
 
-/** Starts `node args...`, passes signals on, and ends as it ends. */
+/** Starts `node args...` with the flags that this process was given, passes signals on, and ends as it ends. */
 export function runShadowed(node, args) {
   const follow = pathToFileURL(join(root, 'bin', 'follow-launcher.mjs')).href;
-  const child = spawn(node, ['--enable-source-maps', '--import', follow, ...args], {
+  const flags = [...process.execArgv, '--enable-source-maps', '--import', follow];
+  const child = spawn(node, [...flags, ...args], {
     // The fourth pipe is never written to. It breaks when this process dies, which tells the child to go too.
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
     env: { ...environmentFor(node), PENSTOCK_LAUNCHER_FD: '3' },

@@ -21,6 +21,8 @@ import { progressAt } from './progress.ts';
 import { runResync, startResync } from './resync.ts';
 
 const PROGRESS_EVERY_MS = 5_000;
+/** During a long listing the server is brought up to date each time that so many messages have become safe. */
+const DISPOSE_EVERY = 500;
 
 /** What a pass may be told by the poller. */
 export interface PassOptions {
@@ -47,6 +49,8 @@ export class FolderSync {
   added = 0;
   /** Known messages that got a new key. */
   rebound = 0;
+  /** The last batch on its way into the queue: the next one is committed meanwhile. */
+  #enqueuing: Promise<void> = Promise.resolve();
 
   private constructor(
     context: IntakeContext,
@@ -95,6 +99,7 @@ export class FolderSync {
     await this.disposeAll();
     const late = this.folder.late_check_due;
     if (late) await takeLateArrivals(this);
+    await this.#enqueuing;
     await markFolderListed(this.context.db, this.folder.id, late);
     return this.added;
   }
@@ -164,6 +169,7 @@ export class FolderSync {
   ): Promise<void> {
     const started = performance.now();
     let done = 0;
+    let undisposed = 0;
     let reported = started;
     let committing: Promise<void> = Promise.resolve();
     if (changes.total > LIMITS.batchMessages)
@@ -181,7 +187,11 @@ export class FolderSync {
           // Awaited above or below; this only keeps a failure from being called unhandled meanwhile.
           committing.catch(() => undefined);
           // After the commit has begun: what was fetched is safe even when the server breaks off here.
-          await disposeDueIfAllowed(this);
+          undisposed += items.length;
+          if (undisposed >= DISPOSE_EVERY) {
+            await disposeDueIfAllowed(this);
+            undisposed = 0;
+          }
           this.options.onProgress();
         }
         done += page.items.length;
@@ -219,7 +229,10 @@ export class FolderSync {
     });
     crashPoint('after-commit');
     if (cursor !== null) folder.cursor = cursor;
-    if (result.stored.length > 0) await context.enqueue(mailbox.kind, mailbox.id, result.stored);
+    if (result.stored.length > 0) {
+      await this.#enqueuing;
+      this.#enqueuing = context.enqueue(mailbox.kind, mailbox.id, result.stored);
+    }
     this.added += result.stored.length;
     if (items.length === 0) return;
     const count = (state: string): number => items.filter((item) => item.result.state === state).length;

@@ -86,7 +86,8 @@ function decideOne(prepared: Prepared, world: World, policy: ProcessingPolicy): 
   const { message, classification, id } = analysis;
   const sender = message.from[0] ?? null;
   const senderIsAgent =
-    sender !== null && byAddress(world.requesters, sender.address, policy.global)?.requester.isAgent === true;
+    sender !== null &&
+    byAddress(world.requestersAt(sender.address), sender.address, policy.global)?.requester.isAgent === true;
   const same = message.messageId === null ? [] : world.messages(message.messageId, id);
   const alreadyIn = same
     .filter((row) => row.ticketId !== null && row.rawSha256.equals(prepared.rawSha256))
@@ -118,7 +119,11 @@ function decideOne(prepared: Prepared, world: World, policy: ProcessingPolicy): 
   const requester = resolveRequester(
     sender,
     claims.user,
-    { candidates: world.requesters, claimed: claims.user === null ? [] : world.requesters, siteId: null },
+    {
+      candidates: sender === null ? [] : world.requestersAt(sender.address),
+      claimed: claims.user === null ? [] : world.requesters,
+      siteId: null,
+    },
     { mailbox: policy.mailbox, global: policy.global, ownAddresses: policy.ownAddresses },
   );
   const outcome = decideOutcome({

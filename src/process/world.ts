@@ -4,6 +4,7 @@
  * what an earlier one did. New tickets and requesters have negative ids until they are written.
  */
 import type { MessageIdRow, RequesterRow, TicketRow } from '../store/tickets.ts';
+import { comparableAddress } from '../ticket/requester.ts';
 import { comparableSubject } from '../ticket/subject.ts';
 
 export interface WorldTicket {
@@ -23,13 +24,14 @@ export class World {
   readonly #alerts = new Map<string, WorldTicket>();
   readonly #supplier = new Map<string, WorldTicket>();
   readonly #messages = new Map<string, MessageIdRow[]>();
-  readonly #requesters: RequesterRow[];
+  readonly #requesters = new Map<number, RequesterRow>();
+  readonly #requestersByAddress = new Map<string, RequesterRow[]>();
   #nextId = -1;
 
   constructor(facts: { tickets: TicketRow[]; messages: MessageIdRow[]; requesters: RequesterRow[] }) {
     for (const row of facts.tickets) this.addTicket({ ...row, assigned: row.assignedAgentId > 0 });
     for (const row of facts.messages) this.addMessage(row);
-    this.#requesters = [...facts.requesters];
+    for (const row of facts.requesters) this.#addRequester(row);
   }
 
   ticket(id: number | null): WorldTicket | null {
@@ -61,12 +63,17 @@ export class World {
     return (this.#messages.get(messageId) ?? []).filter((row) => row.emailId !== exceptEmailId);
   }
 
-  get requesters(): readonly RequesterRow[] {
-    return this.#requesters;
+  get requesters(): RequesterRow[] {
+    return [...this.#requesters.values()];
+  }
+
+  /** Those that have this address, as the first or another one. */
+  requestersAt(address: string): readonly RequesterRow[] {
+    return this.#requestersByAddress.get(comparableAddress(address)) ?? [];
   }
 
   requesterAddress(id: number | null): string | null {
-    return this.#requesters.find((requester) => requester.id === id)?.address ?? null;
+    return id === null ? null : (this.#requesters.get(id)?.address ?? null);
   }
 
   addTicket(ticket: WorldTicket): void {
@@ -84,8 +91,17 @@ export class World {
   /** A person whom the database does not know yet. */
   addRequester(person: { name: string; address: string }): number {
     const id = this.newId();
-    this.#requesters.push({ id, ...person, alternativeAddresses: [], login: '', isAgent: false });
+    this.#addRequester({ id, ...person, alternativeAddresses: [], login: '', isAgent: false });
     return id;
+  }
+
+  #addRequester(row: RequesterRow): void {
+    this.#requesters.set(row.id, row);
+    for (const address of new Set([row.address, ...row.alternativeAddresses].map(comparableAddress))) {
+      const rows = this.#requestersByAddress.get(address);
+      if (rows === undefined) this.#requestersByAddress.set(address, [row]);
+      else rows.push(row);
+    }
   }
 
   newId(): number {

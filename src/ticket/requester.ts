@@ -73,6 +73,11 @@ export function resolveRequester(
   return unmatched(sender, facts, policy.mailbox, 'the sender matches nobody');
 }
 
+/** The form of an address by which two are the same. */
+export function comparableAddress(address: string): string {
+  return normal(address);
+}
+
 /** The requester with an address: by the first address, then, when switched on, by another one if it is unique. */
 export function byAddress(
   candidates: readonly KnownRequester[],
@@ -147,6 +152,7 @@ function isAddress(text: string): boolean {
   return at > 0 && at < address.length - 1 && address.length <= 320 && !/[\s\p{Cc}<>]/u.test(address);
 }
 
+/** Names and addresses are the same whatever their case, and with blanks around them. */
 function normal(text: string): string {
   return text.trim().toLowerCase();
 }

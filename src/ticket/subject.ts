@@ -3,6 +3,8 @@ import { DEFAULT_END_TAG, DEFAULT_START_TAG, type GlobalPolicy } from './policy.
 
 /** Tags looked at in one text: real subjects have one, or two after a conversation was joined. */
 const MAX_TAGS = 10;
+/** Begins with ASCII punctuation. */
+const PUNCTUATION = /^[!-/:-@[-`{-~]/;
 /** Ticket ids stay below 10^15, so that they are exact numbers. */
 const MAX_DIGITS = 15;
 
@@ -20,8 +22,10 @@ export function taggedTicketIds(
 function collectTags(text: string, startTag: string, endTag: string, ids: Set<number>): void {
   // Without a start tag every number would be a ticket.
   if (isBlank(startTag)) return;
-  const folded = fold(text);
   const start = fold(startTag).trim();
+  // Folding leaves punctuation as it is: a text without the mark that a tag begins with has no tag.
+  if (PUNCTUATION.test(start) && !text.includes(start[0]!)) return;
+  const folded = fold(text);
   const end = fold(endTag).trim();
   let at = folded.indexOf(start);
   while (at >= 0 && ids.size < MAX_TAGS) {
