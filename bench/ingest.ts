@@ -14,7 +14,7 @@ import { ImapFlow } from 'imapflow';
 import pg from 'pg';
 import { connectionOfRunning } from '../src/store/engine/embedded-postgres.ts';
 import { cleanUp } from '../test/support/cleanup.ts';
-import { type Dovecot, startDovecot } from '../test/support/dovecot.ts';
+import { startDovecot } from '../test/support/dovecot.ts';
 import { tempFolder } from '../test/support/folder.ts';
 import { startPenstock } from '../test/support/process.ts';
 import { startRedis } from '../test/support/redis.ts';
@@ -55,16 +55,16 @@ bareLoop('small');
 
 const bare = bareLoop('small');
 const mirror = mbsync('small');
-const { row: pipe, latency, memoryLarge } = await penstock();
+const { row: pipe, latencies, memoryLarge } = await penstock();
 const again = bareLoop('small');
 const bareBest: Row = bare.seconds < again.seconds ? bare : again;
 print([pipe, bareBest, ...(mirror === null ? [] : [mirror])]);
-if (latency.length > 0) {
+for (const { where, waits } of latencies) {
   say(
-    `latency of a single message, from a bare IDLE client's EXISTS to processed, ${latency.length} messages:`,
+    `latency of a single message, from a bare IDLE client's EXISTS to processed, ${waits.length} messages,`,
   );
   say(
-    `  p50 ${quantile(latency, 0.5).toFixed(0)} ms, p99 ${quantile(latency, 0.99).toFixed(0)} ms, most ${Math.max(...latency).toFixed(0)} ms`,
+    `  ${where}: p50 ${quantile(waits, 0.5).toFixed(0)} ms, p99 ${quantile(waits, 0.99).toFixed(0)} ms, most ${Math.max(...waits).toFixed(0)} ms`,
   );
 }
 if (memoryLarge !== null)
@@ -123,7 +123,12 @@ function mbsync(user: string): Row | null {
   };
 }
 
-async function penstock(): Promise<{ row: Row; latency: number[]; memoryLarge: number | null }> {
+interface Latency {
+  where: string;
+  waits: number[];
+}
+
+async function penstock(): Promise<{ row: Row; latencies: Latency[]; memoryLarge: number | null }> {
   const data = await tempFolder('bench-data');
   const redis = values.redis ? await startRedis() : null;
   const env = {
@@ -158,26 +163,64 @@ async function penstock(): Promise<{ row: Row; latency: number[]; memoryLarge: n
     cpu: sumCpu(processes()) - cpuBefore,
     peak: peakMegabytes(api.pid),
   };
-  const latency = await singles(dovecot, database, Number(values.singles));
+  const latencies = Number(values.singles) === 0 ? [] : await latencyByFormat(api, database);
   await database.end();
   await daemon.stop();
   const memoryLarge = Number(values.large) === 0 ? null : await large();
-  return { row, latency, memoryLarge };
+  return { row, latencies, memoryLarge };
+}
+
+/**
+ * In the Maildir of the run, and in a mailbox of the same size that the server keeps in its own format: two clients that
+ * watch one Maildir make the server read the whole folder again for each of them.
+ */
+async function latencyByFormat(api: BenchApi, database: pg.Client): Promise<Latency[]> {
+  const count = Number(values.singles);
+  const maildir = await singles(dovecot.ports.imap, 'small', database, count, (message) =>
+    dovecot.deliver('small', message),
+  );
+  const other = await startDovecot({ format: 'sdbox' });
+  await other.addUser('single', PASSWORD);
+  say(`appending ${MESSAGES} messages to a mailbox in Dovecot's own format`);
+  const client = await connect(other.ports.imap, 'single');
+  for (let index = 0; index < MESSAGES; index += 1)
+    await client.append('INBOX', smallMessage(500_000 + index));
+  const before = await lastId(database);
+  await api.addMailbox(other.ports.imap, 'single', PASSWORD);
+  await until(async () => await allDone(database, before + MESSAGES));
+  const own = await singles(other.ports.imap, 'single', database, count, async (message) => {
+    await client.append('INBOX', message);
+  });
+  await client.logout();
+  return [
+    { where: `Maildir of ${MESSAGES}`, waits: maildir },
+    { where: `sdbox of ${MESSAGES}`, waits: own },
+  ];
+}
+
+async function connect(port: number, user: string): Promise<ImapFlow> {
+  const client = new ImapFlow({
+    host: '127.0.0.1',
+    port,
+    secure: false,
+    doSTARTTLS: false,
+    auth: { user, pass: PASSWORD },
+    logger: false,
+  });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
 }
 
 /** Delivers one message at a time and measures from what a bare IDLE client hears to the stored result. */
-async function singles(server: Dovecot, database: pg.Client, count: number): Promise<number[]> {
-  if (count === 0) return [];
-  const listener = new ImapFlow({
-    host: '127.0.0.1',
-    port: server.ports.imap,
-    secure: false,
-    doSTARTTLS: false,
-    auth: { user: 'small', pass: PASSWORD },
-    logger: false,
-  });
-  listener.on('error', () => undefined);
-  await listener.connect();
+async function singles(
+  port: number,
+  user: string,
+  database: pg.Client,
+  count: number,
+  deliver: (message: Buffer) => Promise<void>,
+): Promise<number[]> {
+  const listener = await connect(port, user);
   await listener.mailboxOpen('INBOX');
   // One IDLE for all: entering it again makes the server look at once, without the delay that both wait for.
   void listener.idle();
@@ -188,7 +231,7 @@ async function singles(server: Dovecot, database: pg.Client, count: number): Pro
     // what it hears about this message alone.
     await new Promise((resolve) => setTimeout(resolve, 700 + (index % 7) * 50));
     const before = await lastId(database);
-    await server.deliver('small', smallMessage(1_000_000 + index));
+    await deliver(smallMessage(1_000_000 + index));
     const heardAt = await heard;
     await until(async () => await isFinishedAfter(database, before), 5);
     waits.push(performance.now() - heardAt);

@@ -19,6 +19,8 @@ export interface DovecotPorts {
 export interface DovecotOptions {
   /** Serve POP3 too. */
   pop3?: boolean;
+  /** How mail is kept. Only a Maildir can be delivered to from outside; the other takes mail by APPEND. */
+  format?: 'maildir' | 'sdbox';
 }
 
 export interface DeliverOptions {
@@ -102,7 +104,10 @@ export class Dovecot {
 }
 
 /** Starts Dovecot; it ends with the test file. Throws, and says what is missing, where it cannot run. */
-export async function startDovecot({ pop3 = false }: DovecotOptions = {}): Promise<Dovecot> {
+export async function startDovecot({
+  pop3 = false,
+  format = 'maildir',
+}: DovecotOptions = {}): Promise<Dovecot> {
   requireDovecot(pop3);
   const base = await tempFolder('dovecot');
   for (const part of ['run', 'mail', 'state', 'users']) await mkdir(join(base, part));
@@ -118,7 +123,7 @@ export async function startDovecot({ pop3 = false }: DovecotOptions = {}): Promi
     pop3s: await freePort(),
   };
   const file = join(base, 'dovecot.conf');
-  await writeFile(file, configuration(base, ports, pop3));
+  await writeFile(file, configuration(base, ports, pop3, format));
   const running = startProgram('/usr/sbin/dovecot', ['-F', '-c', file]);
   await running.waitForLine(/starting up/);
   return new Dovecot({ ports, certificate, base, running, owner });
@@ -142,7 +147,7 @@ function idOf(option: '-u' | '-g', user: string): number {
   return Number(execFileSync('id', [option, user], { encoding: 'utf8' }));
 }
 
-function configuration(base: string, ports: DovecotPorts, pop3: boolean): string {
+function configuration(base: string, ports: DovecotPorts, pop3: boolean, format: string): string {
   return `
 base_dir = ${base}/run
 state_dir = ${base}/state
@@ -156,7 +161,8 @@ default_login_user = dovenull
 first_valid_uid = 1
 mail_uid = mail
 mail_gid = mail
-mail_location = maildir:~/Maildir
+mail_location = ${format === 'maildir' ? 'maildir:~/Maildir' : 'sdbox:~/dbox'}
+mail_fsync = never
 mail_home = ${base}/mail/%u
 mail_max_userip_connections = 200
 
