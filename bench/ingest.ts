@@ -33,8 +33,9 @@ const { values } = parseArgs({
   },
 });
 const MESSAGES = Number(values.messages);
+const COMPILE_CACHE = new URL('../node_modules/.cache/penstock', import.meta.url).pathname;
 /** Node as `npm start` runs it. */
-const NODE_OPTIONS = startFlags();
+const NODE = { NODE_OPTIONS: startFlags(), NODE_COMPILE_CACHE: COMPILE_CACHE };
 const PASSWORD = 'bench';
 const LARGE_BYTES = 20 * 1024 * 1024;
 
@@ -135,7 +136,7 @@ async function penstock(): Promise<{ row: Row; latencies: Latency[]; memoryLarge
     PENSTOCK_DATA: data,
     PENSTOCK_PORT: '0',
     PENSTOCK_LOG_FORMAT: 'json',
-    NODE_OPTIONS,
+    ...NODE,
     ...(redis ? { REDIS_URL: redis.url } : {}),
   };
   const daemon = startPenstock(['start'], { env });
@@ -247,7 +248,7 @@ async function large(): Promise<number> {
   await dovecot.deliverMany('large', count, (index) => largeMessage(index, LARGE_BYTES));
   const data = await tempFolder('bench-large');
   const daemon = startPenstock(['start'], {
-    env: { PENSTOCK_DATA: data, PENSTOCK_PORT: '0', PENSTOCK_LOG_FORMAT: 'json', NODE_OPTIONS },
+    env: { PENSTOCK_DATA: data, PENSTOCK_PORT: '0', PENSTOCK_LOG_FORMAT: 'json', ...NODE },
   });
   await daemon.waitForLine(/"Ready"/);
   const api = await BenchApi.connect(data);

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -13,6 +13,12 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** False in an installed package or a container, which carry dist/ only. */
 export const runsFromSource = existsSync(join(root, 'src', 'cli.ts'));
+
+/**
+ * Where Node keeps what it compiled (node:module, enableCompileCache): a clone starts in half the time, and holds no
+ * compiler of TypeScript in memory. A folder that cannot be written to is no error.
+ */
+const compileCache = join(root, 'node_modules', '.cache', 'penstock');
 
 /** A message for the person at the terminal. Standard output belongs to the command. */
 export function say(line) {
@@ -97,7 +103,8 @@ export function pickNode(current = process.versions.node) {
 
 /** The environment of a program: its own Node comes first in PATH, so that whatever it starts uses it too. */
 export function environmentFor(node) {
-  return { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` };
+  const PATH = `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`;
+  return { ...(runsFromSource ? { NODE_COMPILE_CACHE: compileCache } : {}), ...process.env, PATH };
 }
 
 /**
@@ -110,6 +117,8 @@ export async function runScript(script, args) {
   process.env.PATH = environmentFor(node).PATH;
   process.argv = [node, script, ...args];
   process.setSourceMapsEnabled(true);
+  // Node 22 and later have it; older ones only start a newer one.
+  if (runsFromSource) module.enableCompileCache?.(compileCache);
   await import(pathToFileURL(script).href);
 }
 
