@@ -114,7 +114,7 @@ export const SETTINGS = [
     env: 'PENSTOCK_WORKER_THREADS',
     schema: Type.Integer({ minimum: 1, maximum: 64 }),
     default: 2,
-    about: 'Threads that parse messages.',
+    about: 'Threads that parse messages, at most. More than one start only when a message takes long.',
   },
   {
     path: 'worker.parseTimeoutMs',

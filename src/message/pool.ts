@@ -4,10 +4,18 @@ import { fail, PenstockError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { WorkerAnswer } from './worker.ts';
 
+/** A task that waits so long for a thread gets another one, as long as there may be more. */
+const PATIENCE_MS = 1_000;
+/** A thread beyond the first that has nothing to do for so long is ended. */
+const IDLE_MS = 60_000;
+
 export interface PoolOptions {
   /** URL of the module whose default export takes a task and returns its result, now or later. */
   filename: string | URL;
-  /** How many tasks run at once, each in a thread of its own. */
+  /**
+   * How many tasks may run at once, each in a thread of its own. One thread does most of the time: the others start
+   * when a task has waited for a second, as behind a message that takes long, and end when they are idle.
+   */
   threads: number;
   /** Heap of one thread. Buffers lie outside of it, so the bytes of a message are bounded by their own limit. */
   heapMegabytes?: number;
@@ -39,7 +47,7 @@ export function parseTimeoutMs(bytes: number): number {
   return LIMITS.parseTimeoutMs + Math.ceil(bytes / (1024 * 1024)) * LIMITS.parseTimeoutPerMegabyteMs;
 }
 
-/** A pool whose threads start at once. Close it, or the process does not end. */
+/** A pool whose first thread starts at once. Close it, or the process does not end. */
 export function createPool(options: PoolOptions): WorkerPool {
   return new PiscinaPool(options);
 }
@@ -50,16 +58,20 @@ const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './work
 class PiscinaPool implements WorkerPool {
   readonly #piscina: Piscina<unknown, WorkerAnswer>;
   readonly #queue: { start: () => void; reject: (error: Error) => void }[] = [];
-  #free: number;
+  /** Threads that may run, free or not. */
+  #open = 1;
+  #free = 1;
+  readonly #threads: number;
   #closed = false;
 
   constructor(options: PoolOptions) {
-    this.#free = options.threads;
+    this.#threads = options.threads;
     this.#piscina = new Piscina({
       filename: WORKER.href,
       workerData: { module: String(options.filename) },
-      minThreads: options.threads,
+      minThreads: 1,
       maxThreads: options.threads,
+      idleTimeout: IDLE_MS,
       // One task a thread: killing a thread must cost one task only.
       concurrentTasksPerWorker: 1,
       resourceLimits: {
@@ -107,13 +119,28 @@ class PiscinaPool implements WorkerPool {
       this.#free--;
       return Promise.resolve();
     }
-    return new Promise((start, reject) => this.#queue.push({ start, reject }));
+    return new Promise((resolve, reject) => {
+      const impatience = setTimeout(() => this.#openAnother(), PATIENCE_MS);
+      const start = (): void => {
+        clearTimeout(impatience);
+        resolve();
+      };
+      this.#queue.push({ start, reject });
+    });
+  }
+
+  #openAnother(): void {
+    if (this.#open >= this.#threads || this.#queue.length === 0) return;
+    this.#open++;
+    this.#release();
   }
 
   #release(): void {
     const next = this.#queue.shift();
-    if (next === undefined) this.#free++;
-    else next.start();
+    if (next !== undefined) next.start();
+    // Nobody waits: what was opened for a jam is closed with it.
+    else if (this.#open > 1 && this.#free > 0) this.#open--;
+    else this.#free++;
   }
 
   #translate(thrown: unknown, timedOut: boolean, timeoutMs: number): PenstockError {

@@ -73,7 +73,7 @@ it('T3.2 what hangs a thread or eats its memory is ended with it, and the mail a
   await site.addMailbox('ann', { after: 'seen' });
   const bad = [oddMessage('hangs', 'hang'), oddMessage('eats memory', 'allocate')];
   for (const message of [simpleMessage('first'), ...bad, simpleMessage('last')]) site.deliver('ann', message);
-  const env = { PENSTOCK_PARSE_TIMEOUT_MS: '4000' };
+  const env = { PENSTOCK_PARSE_TIMEOUT_MS: '10000' };
   await Pipe.start(site, { env, work: { threadFile: ODD_THREAD } });
   await site.waitUntilProcessed();
   await expectExactlyOnce(site, (bytes) =>

@@ -22,6 +22,18 @@ describe('pool', () => {
     expect(results).toEqual([1, 2, 3, 4, 5]);
   });
 
+  it('gives another thread to a task that waits behind a slow one', async () => {
+    open(2);
+    let over = false;
+    const slow = pool.run({ do: 'hang' }, { timeoutMs: 20_000 }).catch(() => {
+      over = true;
+    });
+    expect(await pool.run({ do: 'echo', value: 'x' }, PATIENCE)).toBe('x');
+    expect(over).toBe(false);
+    await pool.close();
+    await slow;
+  });
+
   it('takes its module as a string too', async () => {
     open(1, HOSTILE.href);
     expect(await pool.run({ do: 'echo', value: 'x' }, PATIENCE)).toBe('x');
