@@ -56,7 +56,11 @@ export const ERROR_KINDS = {
   connection_lost: kind(true, 502, 'The connection broke; a new one is made by itself.'),
   stalled: kind(true, 504, 'The session made no progress and was ended; a new one is made by itself.'),
   message_gone: kind(false, 404, 'The message is no longer on the server.'),
-  message_oversized: kind(false, 413, 'Raise the size limit of the mailbox to take this message.'),
+  message_oversized: kind(
+    false,
+    413,
+    'Raise the size limit of the mailbox, then ask for it with `penstock mailbox refetch ID --oversized`.',
+  ),
   fetch_failed: kind(
     true,
     502,

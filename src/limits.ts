@@ -55,6 +55,8 @@ export const LIMITS = {
   batchMessages: 200,
   batchBytes: 16 * 1024 * 1024,
   fetchAttempts: 5,
+  /** Messages that a person may ask for again in one call. */
+  refetchAtOnce: 1_000,
   /** How often a whole folder is compared with the ledger, for messages that became visible late. */
   lateCheckSeconds: 3_600,
   /** Why something failed, as kept with a row. */
