@@ -9,6 +9,7 @@ import { type RefetchChoice, refetch } from '../../src/store/refetch.ts';
 import { readTrace } from '../../src/store/traces.ts';
 import { type Intake, names, startIntake, USER } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
+import { runPenstock } from '../support/process.ts';
 
 const FAILED: RefetchChoice = { state: 'fetch_failed', folder: null, key: null };
 
@@ -106,6 +107,22 @@ describe('T3.3 a message that the server refused five times', () => {
     await poller.stop();
     await listener.close();
     await connection.close();
+  });
+
+  it('T3.3 penstock mailbox refetch shows what it asks for, or only shows it', async () => {
+    const intake = await startIntake();
+    intake.deliver(names(1, 2));
+    intake.server.faults.add({ at: 'fetch', uids: [2], action: { do: 'no', text: 'Message corrupt' } });
+    await giveUp(intake);
+    const env = { DATABASE_URL: intake.databaseUrl, PENSTOCK_DATA: intake.dataDirectory };
+    const run = (...more: string[]) => runPenstock(['mailbox', 'refetch', '1', ...more], { env });
+    const dry = await run('--dry-run', '--json');
+    expect(JSON.parse(dry.stdout), dry.output).toMatchObject([{ folder: 'INBOX', key: '2' }]);
+    expect(await failedKeys(intake)).toEqual(['2']);
+    const asked = await run();
+    expect(asked.stdout, asked.output).toMatch(/INBOX +2 .*Message corrupt[\s\S]*1 asked for again/);
+    expect(await failedKeys(intake)).toEqual([]);
+    expect((await run()).stdout).toContain('no such message is recorded as fetch_failed');
   });
 
   it('T3.3 is not asked for under a key of another epoch, or in a folder that is not read', async () => {
