@@ -69,8 +69,11 @@ export function mailboxCommand(): Command {
           mailboxRow(mailbox, stateOf(states, mailbox.id), new Date()),
         );
       });
-      print(options.json, rows, () =>
-        table(
+      print(options.json, rows, () => {
+        const advice = rows.flatMap((row) =>
+          row.advice ? [`Mailbox ${row.id}: ${row.error}. ${row.advice}`] : [],
+        );
+        const listed = table(
           ['id', 'name', 'server', 'state', 'last listed', 'progress', 'error'],
           rows.map((row) => [
             row.id,
@@ -81,8 +84,9 @@ export function mailboxCommand(): Command {
             row.progressText,
             row.error ?? '',
           ]),
-        ),
-      );
+        );
+        return [listed, ...advice].join('\n');
+      });
     });
   command
     .command('test')

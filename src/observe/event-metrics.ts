@@ -77,6 +77,8 @@ function mailboxHandlers(registry: Registry): Handlers {
       listings.inc({ mailbox });
       listingSeconds.observe(milliseconds / 1000);
     },
+    'folder.missing': ({ mailbox }) =>
+      errors.inc({ mailbox, class: errorClass('folder_missing'), code: 'folder_missing' }),
     'mailbox.failed': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.blocked': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.paused': ({ mailbox }) => pauses.inc({ mailbox }),

@@ -45,6 +45,9 @@ export interface EventData {
   'mailbox.healthy': { mailbox: number; unhealthySeconds: number };
   'lease.acquired': { mailbox: number; fence: number };
   'lease.lost': { mailbox: number; fence: number };
+  /** Told once when a folder of the mailbox is not on the server, and once when it is there again. */
+  'folder.missing': { mailbox: number; folder: string };
+  'folder.found': { mailbox: number; folder: string };
   'folder.resync': { mailbox: number; folder: string; reason: string };
   'folder.resynced': { mailbox: number; folder: string; matched: number; added: number; gone: number };
 
@@ -128,6 +131,8 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'mailbox.healthy': { level: 'info', text: 'Mailbox makes progress again' },
   'lease.acquired': { level: 'debug', text: 'Mailbox taken' },
   'lease.lost': { level: 'warn', text: 'Mailbox taken over by another process' },
+  'folder.missing': { level: 'error', text: 'Folder is not on the server; the others are read' },
+  'folder.found': { level: 'info', text: 'Folder is on the server again' },
   'folder.resync': { level: 'warn', text: 'Cursor lost, listing the whole folder' },
   'folder.resynced': { level: 'info', text: 'Folder listed anew' },
   'batch.stored': { level: 'debug', text: 'Batch stored' },

@@ -31,6 +31,7 @@ export interface Tables {
     last_error: string | null;
     last_error_at: Timestamp | null;
     consecutive_errors: Generated<number>;
+    missing_folders: Generated<string[]>;
     next_attempt_at: Timestamp | null;
     sync_done: Generated<number>;
     sync_total: Generated<number>;
