@@ -27,6 +27,7 @@ import { mailRoutes } from './routes/mail.ts';
 import { mailboxRoutes } from './routes/mailbox.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { refetchRoute } from './routes/refetch.ts';
+import { siteRoutes } from './routes/site.ts';
 import type { ApiContext } from './services.ts';
 
 /** Builds the API, ready to listen or to be injected. */
@@ -72,6 +73,7 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     ruleRoutes(scope, context);
     emailRoutes(scope, context);
     mailRoutes(scope, context);
+    siteRoutes(scope, context);
   };
   await app.register(routes, { prefix: '/api' });
   await app.register(async (scope: Api) => {

@@ -3,6 +3,7 @@ import type { RuleResult } from '../rule/rule.ts';
 import { decideOutcome, type Outcome } from '../ticket/outcome.ts';
 import { byAddress, type RequesterDecision, requesterQuery, resolveRequester } from '../ticket/requester.ts';
 import { type RuleClaims, ruleClaims } from '../ticket/rule-claims.ts';
+import { matchSite } from '../ticket/site.ts';
 import {
   findTicket,
   type ThreadContext,
@@ -115,10 +116,15 @@ function decideOne(prepared: Prepared, world: World, policy: ProcessingPolicy): 
     },
     threadContext,
   );
+  const recipients = [...message.to, ...message.cc].map(({ address }) => address);
   const requester = resolveRequester(
     sender,
     claims.user,
-    { candidates: world.requesters, claimed: claims.user === null ? [] : world.requesters, siteId: null },
+    {
+      candidates: world.requesters,
+      claimed: claims.user === null ? [] : world.requesters,
+      siteOf: (address) => matchSite(address, recipients, policy.sites, policy.mailbox),
+    },
     { mailbox: policy.mailbox, global: policy.global, ownAddresses: policy.ownAddresses },
   );
   const outcome = decideOutcome({

@@ -149,6 +149,14 @@ export interface Tables {
     actor: string;
     definition: ColumnType<Omit<Rule, 'id'> | null, string | null, string | null>;
   };
+  site: {
+    id: Generated<number>;
+    name: string;
+    client_id: Generated<number>;
+    email_domains: Generated<string[]>;
+    to_domains: Generated<string[]>;
+    created_at: MadeAt;
+  };
   requester: {
     id: Generated<number>;
     name: string;

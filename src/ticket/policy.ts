@@ -1,4 +1,5 @@
 import type { MessageClass } from '../message/message.ts';
+import type { SiteSteps } from './site.ts';
 
 /**
  * What operators decide about mail, in our own words. Defaults are Halo's (halo-domain.md, marks [db]) unless a
@@ -9,7 +10,7 @@ import type { MessageClass } from '../message/message.ts';
 export type UnmatchedPolicy = 'create' | 'default' | 'park' | 'drop';
 
 /** The policy of one mailbox (halo-api.md section 4). */
-export interface MailboxPolicy {
+export interface MailboxPolicy extends SiteSteps {
   acceptAutoReplies: boolean;
   /** Mail that came here only by Cc makes no ticket, and people in Cc do not join. */
   ignoreCcEmails: boolean;
@@ -17,6 +18,7 @@ export interface MailboxPolicy {
   unmatchedUsers: UnmatchedPolicy;
   /** 0 = none. */
   defaultRequesterId: number;
+  /** For new requesters that no site is found for; 0 = none. */
   newRequesterSiteId: number;
   /** A new requester is named by the address and not by the display name, which anybody can choose. */
   newRequesterNamedByAddress: boolean;
@@ -70,6 +72,10 @@ export function defaultMailboxPolicy(): MailboxPolicy {
     unmatchedUsers: 'create',
     defaultRequesterId: 0,
     newRequesterSiteId: 0,
+    siteByPrefix: true,
+    siteByWildcard: true,
+    siteByDomain: true,
+    siteByRecipient: true,
     newRequesterNamedByAddress: false,
     newRequesterWelcome: false,
     newRequesterAcknowledge: false,

@@ -40,7 +40,7 @@ function resolve(
   return resolveRequester(
     from,
     options.claim ?? null,
-    { candidates: [anna, bob], claimed: [], siteId: null, ...options.facts },
+    { candidates: [anna, bob], claimed: [], siteOf: () => null, ...options.facts },
     {
       mailbox: { ...defaultMailboxPolicy(), ...options.mailbox },
       global: { ...defaultGlobalPolicy(), alternativeAddresses: options.alternativeAddresses ?? false },
@@ -144,7 +144,12 @@ describe('an unknown sender', () => {
   });
 
   it('comes to the site that was found for it', () => {
-    expect(resolve(stranger, { facts: { siteId: 8 }, mailbox: { newRequesterSiteId: 3 } })).toMatchObject({
+    expect(
+      resolve(stranger, {
+        facts: { siteOf: () => ({ siteId: 8, by: 'domain' }) },
+        mailbox: { newRequesterSiteId: 3 },
+      }),
+    ).toMatchObject({
       siteId: 8,
     });
   });
