@@ -21,6 +21,8 @@ export const LIMITS = {
   referencesCount: 100,
   messageIdLength: 998,
   filenameLength: 255,
+  /** Encoded bytes of a TNEF container that are read for the names of the files in it. */
+  tnefBytes: 32 * 1024 * 1024,
   /** Decoded body text kept for rules, search and the record; the raw message keeps the rest. */
   bodyTextChars: 1024 * 1024,
   bodyHtmlChars: 4 * 1024 * 1024,
