@@ -101,6 +101,8 @@ export interface EventData {
     accounted: number;
     unaccounted: number;
   };
+  /** Files of large messages that were never committed. */
+  'raw.orphans_removed': { files: number };
   'retention.purged': { emails: number; raw: number };
   'engine.error': { engine: 'database' | 'queue'; message: string };
   'api.answered': {
@@ -147,6 +149,7 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'stage.timed': { level: 'debug', text: 'Stage' },
   'rules.loaded': { level: 'info', text: 'Rules loaded' },
   'audit.finished': { level: 'info', text: 'Audit finished' },
+  'raw.orphans_removed': { level: 'info', text: 'Files of messages that were never committed removed' },
   'retention.purged': { level: 'info', text: 'Old records removed' },
   'engine.error': { level: 'error', text: 'Engine error' },
   'api.answered': { level: 'debug', text: 'Request answered' },
