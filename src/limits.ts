@@ -46,6 +46,8 @@ export const LIMITS = {
   rulePatternWork: 8_000_000,
   /** Characters that all patterns together may read for one message. */
   rulePatternCharsPerMessage: 128 * 1024 * 1024,
+  /** A rule that was too expensive so often within an hour, and matched nothing meanwhile, is switched off. */
+  ruleOverruns: 20,
   /** Patterns kept compiled in each thread that matches. */
   rulePatternsCompiled: 2_000,
   /** One condition, tag, search text or constant of a rule. */

@@ -91,6 +91,8 @@ export interface EventData {
   };
   'message.quarantined': { mailbox: number; id: number; stage: Stage; code: ErrorCode; message: string };
   'stage.timed': { stage: Stage; milliseconds: number; messages: number };
+  /** Too expensive too often, so it was switched off. */
+  'rule.disabled': { rule: number; overruns: number };
   'rules.loaded': { version: number; rules: number; milliseconds: number };
 
   /** `folder`: only this folder was compared. */
@@ -147,6 +149,7 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'message.retrying': { level: 'warn', text: 'Message failed, will try again' },
   'message.quarantined': { level: 'error', text: 'Message quarantined' },
   'stage.timed': { level: 'debug', text: 'Stage' },
+  'rule.disabled': { level: 'error', text: 'Rule switched off: its patterns are too expensive' },
   'rules.loaded': { level: 'info', text: 'Rules loaded' },
   'audit.finished': { level: 'info', text: 'Audit finished' },
   'raw.orphans_removed': { level: 'info', text: 'Files of messages that were never committed removed' },
