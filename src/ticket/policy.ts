@@ -9,7 +9,7 @@ import type { SiteSteps } from './site.ts';
 /** What is done with a new ticket whose sender matches no requester (halo-api.md 4.4, in the order 0 to 3). */
 export type UnmatchedPolicy = 'create' | 'default' | 'park' | 'drop';
 
-/** The policy of one mailbox (halo-api.md section 4). */
+/** The policy of one mailbox (halo-api.md section 4); its defaults are in store/mailbox-settings.ts. */
 export interface MailboxPolicy extends SiteSteps {
   acceptAutoReplies: boolean;
   /** Mail that came here only by Cc makes no ticket, and people in Cc do not join. */
@@ -67,28 +67,6 @@ export interface GlobalPolicy {
 
 export const DEFAULT_START_TAG = '[ID:';
 export const DEFAULT_END_TAG = ']';
-
-export function defaultMailboxPolicy(): MailboxPolicy {
-  return {
-    acceptAutoReplies: true,
-    ignoreCcEmails: false,
-    allowHashtags: true,
-    unmatchedUsers: 'create',
-    defaultRequesterId: 0,
-    newRequesterSiteId: 0,
-    siteByPrefix: true,
-    siteByWildcard: true,
-    siteByDomain: true,
-    siteByRecipient: true,
-    newRequesterNamedByAddress: false,
-    newRequesterWelcome: false,
-    newRequesterAcknowledge: false,
-    stopNewTickets: false,
-    dontProcessSentBySameMailbox: false,
-    dontAcknowledge: false,
-    ticketTypeId: 0,
-  };
-}
 
 export function defaultGlobalPolicy(): GlobalPolicy {
   return {

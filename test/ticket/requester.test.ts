@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Address } from '../../src/message/message.ts';
-import { defaultGlobalPolicy, defaultMailboxPolicy, type MailboxPolicy } from '../../src/ticket/policy.ts';
+import { defaultMailboxSettings } from '../../src/store/mailbox-settings.ts';
+import { defaultGlobalPolicy, type MailboxPolicy } from '../../src/ticket/policy.ts';
 import {
   type KnownRequester,
   type RequesterFacts,
@@ -42,7 +43,7 @@ function resolve(
     options.claim ?? null,
     { candidates: [anna, bob], claimed: [], siteOf: () => null, ...options.facts },
     {
-      mailbox: { ...defaultMailboxPolicy(), ...options.mailbox },
+      mailbox: { ...defaultMailboxSettings('', '').policy, ...options.mailbox },
       global: { ...defaultGlobalPolicy(), alternativeAddresses: options.alternativeAddresses ?? false },
       ownAddresses: ['help@desk.example'],
     },

@@ -10,7 +10,7 @@ HaloPSA can use unchanged: POST creates and updates, always with arrays; propert
 are read in any letter case; unknown properties are ignored. What Halo does not have is under the property penstock
 or marked as ours. All paths below /api also work without it.`;
 
-export const TAGS = [
+const TAGS = [
   { name: 'Sign-in', description: 'Tokens, and what clients call first.' },
   { name: 'Mailbox', description: 'Accounts that are polled.' },
   { name: 'EmailRule', description: 'Rules that decide what a message leads to.' },
