@@ -122,8 +122,7 @@ describe('T3.3 a message that the server refused five times', () => {
     const asked = await run();
     expect(asked.stdout, asked.output).toMatch(/INBOX +2 .*Message corrupt[\s\S]*1 asked for again/);
     expect(await failedKeys(intake)).toEqual([]);
-    expect((await run()).stdout).toContain('no such message is recorded as fetch_failed');
-  });
+  }, 90_000);
 
   it('T3.3 is not asked for under a key of another epoch, or in a folder that is not read', async () => {
     const intake = await startIntake({ folders: ['INBOX', 'Sent'], dedup: 'none' });
