@@ -50,13 +50,17 @@ export const ERROR_KINDS = {
   greeting_failed: kind(true, 502, 'The server did not greet as expected; check the port.'),
   auth_failed: kind(false, 502, 'Check user name and password, or get a new token.'),
   folder_changed: kind(true, 502, 'The server renumbered the folder while it was read; it is listed anew.'),
-  folder_missing: kind(false, 502, 'Create the folder on the server or change the setting.'),
+  folder_missing: kind(false, 502, 'Create the folder on the server, or take it out of the mailbox.'),
   server_busy: kind(true, 503, 'The server limits us; the next attempt waits longer.'),
   server_protocol: kind(true, 502, 'The server answered against the protocol; see the fields.'),
   connection_lost: kind(true, 502, 'The connection broke; a new one is made by itself.'),
   stalled: kind(true, 504, 'The session made no progress and was ended; a new one is made by itself.'),
   message_gone: kind(false, 404, 'The message is no longer on the server.'),
-  message_oversized: kind(false, 413, 'Raise the size limit of the mailbox to take this message.'),
+  message_oversized: kind(
+    false,
+    413,
+    'Raise the size limit of the mailbox, then ask for it with `penstock mailbox refetch ID --oversized`.',
+  ),
   fetch_failed: kind(
     true,
     502,
@@ -80,6 +84,11 @@ export const ERROR_KINDS = {
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERROR_KINDS;
+
+/** What to do about an error of which only the code was kept; null when there is none, or none of this version's. */
+export function hintFor(code: string | null): string | null {
+  return code !== null && Object.hasOwn(ERROR_KINDS, code) ? ERROR_KINDS[code as ErrorCode].hint : null;
+}
 
 /** Facts about an error, for logs and answers. Never secrets, never message bodies. */
 export type ErrorFields = Record<string, string | number | boolean | null | undefined>;

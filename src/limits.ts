@@ -21,6 +21,8 @@ export const LIMITS = {
   referencesCount: 100,
   messageIdLength: 998,
   filenameLength: 255,
+  /** Encoded bytes of a TNEF container that are read for the names of the files in it. */
+  tnefBytes: 32 * 1024 * 1024,
   /** Decoded body text kept for rules, search and the record; the raw message keeps the rest. */
   bodyTextChars: 1024 * 1024,
   bodyHtmlChars: 4 * 1024 * 1024,
@@ -44,6 +46,8 @@ export const LIMITS = {
   rulePatternWork: 8_000_000,
   /** Characters that all patterns together may read for one message. */
   rulePatternCharsPerMessage: 128 * 1024 * 1024,
+  /** A rule that was too expensive so often within an hour, and matched nothing meanwhile, is switched off. */
+  ruleOverruns: 20,
   /** Patterns kept compiled in each thread that matches. */
   rulePatternsCompiled: 2_000,
   /** One condition, tag, search text or constant of a rule. */
@@ -55,6 +59,8 @@ export const LIMITS = {
   batchMessages: 200,
   batchBytes: 16 * 1024 * 1024,
   fetchAttempts: 5,
+  /** Messages that a person may ask for again in one call. */
+  refetchAtOnce: 1_000,
   /** How often a whole folder is compared with the ledger, for messages that became visible late. */
   lateCheckSeconds: 3_600,
   /** Why something failed, as kept with a row. */

@@ -5,8 +5,10 @@ import type { Database } from './store/database.ts';
 import { purgeProcessed } from './store/retention.ts';
 
 const EVERY_MS = 60 * 60_000;
-/** No transfer takes this long. */
+/** No transfer takes this long, and no commit comes so long after its file. */
 const LEFTOVER_MS = 24 * 60 * 60_000;
+/** Files without rows are rare, and looking for them asks about every file: once a day, and after a start. */
+const RUNS_PER_ORPHAN_SEARCH = 24;
 
 export class Maintenance {
   readonly #db: Database;
@@ -16,6 +18,7 @@ export class Maintenance {
   #timer: NodeJS.Timeout | null = null;
   #turn: Promise<void> = Promise.resolve();
   #stopped = false;
+  #runs = 0;
 
   constructor(db: Database, raw: RawStore, events: Events, processedDays: number) {
     this.#db = db;
@@ -45,6 +48,10 @@ export class Maintenance {
 
   async run(): Promise<void> {
     await this.#raw.removeLeftovers(LEFTOVER_MS);
+    if (this.#runs++ % RUNS_PER_ORPHAN_SEARCH === 0) {
+      const files = await this.#raw.removeOrphans(LEFTOVER_MS);
+      if (files > 0) this.#events.emit('raw.orphans_removed', { files });
+    }
     if (this.#processedDays === 0) return;
     let emails = 0;
     let raw = 0;

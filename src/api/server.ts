@@ -26,6 +26,8 @@ import { emailRoutes } from './routes/incoming-email.ts';
 import { mailRoutes } from './routes/mail.ts';
 import { mailboxRoutes } from './routes/mailbox.ts';
 import { operationRoutes } from './routes/operations.ts';
+import { refetchRoute } from './routes/refetch.ts';
+import { siteRoutes } from './routes/site.ts';
 import type { ApiContext } from './services.ts';
 
 /** Builds the API, ready to listen or to be injected. */
@@ -67,9 +69,11 @@ export async function buildApi(context: ApiContext): Promise<Api> {
   const routes = async (scope: Api): Promise<void> => {
     authRoutes(scope, context);
     mailboxRoutes(scope, context);
+    refetchRoute(scope, context);
     ruleRoutes(scope, context);
     emailRoutes(scope, context);
     mailRoutes(scope, context);
+    siteRoutes(scope, context);
   };
   await app.register(routes, { prefix: '/api' });
   await app.register(async (scope: Api) => {

@@ -1,4 +1,5 @@
 /** A mailbox as `mailbox list` shows it. Pure. */
+import { hintFor } from '../errors.ts';
 import { progressAt } from '../intake/progress.ts';
 import type { Mailbox, MailboxState } from '../store/mailboxes.ts';
 
@@ -16,6 +17,8 @@ export interface MailboxRow {
   secondsLeft: number | null;
   progressText: string;
   error: string | null;
+  /** What to do about the error. */
+  advice: string | null;
 }
 
 export function mailboxRow(mailbox: Mailbox, state: MailboxState, now: Date): MailboxRow {
@@ -36,5 +39,6 @@ export function mailboxRow(mailbox: Mailbox, state: MailboxState, now: Date): Ma
       ? `${progress.done}/${progress.total}, ${progress.perSecond}/s, ${progress.secondsLeft ?? '?'} s left`
       : '',
     error: state.lastError,
+    advice: hintFor(state.lastErrorCode),
   };
 }

@@ -1,4 +1,4 @@
-/** `penstock mailbox`: add, list, test, pause, resume, poll, remove. */
+/** `penstock mailbox`: add, list, test, pause, resume, poll, refetch, remove. */
 import { Command, Option } from 'commander';
 import { fail } from '../errors.ts';
 import { secretOwner, sourceFor, sourceOf } from '../mailbox-source.ts';
@@ -24,6 +24,7 @@ import { notify } from '../store/notify.ts';
 import { writeSecret } from '../store/secrets.ts';
 import { diagnosisText } from './diagnosis.ts';
 import { EXIT } from './exit.ts';
+import { refetchCommand } from './mailbox-refetch.ts';
 import { mailboxRow } from './mailbox-row.ts';
 import { readSecretFromStdin } from './stdin.ts';
 import { table } from './table.ts';
@@ -68,8 +69,11 @@ export function mailboxCommand(): Command {
           mailboxRow(mailbox, stateOf(states, mailbox.id), new Date()),
         );
       });
-      print(options.json, rows, () =>
-        table(
+      print(options.json, rows, () => {
+        const advice = rows.flatMap((row) =>
+          row.advice ? [`Mailbox ${row.id}: ${row.error}. ${row.advice}`] : [],
+        );
+        const listed = table(
           ['id', 'name', 'server', 'state', 'last listed', 'progress', 'error'],
           rows.map((row) => [
             row.id,
@@ -80,8 +84,9 @@ export function mailboxCommand(): Command {
             row.progressText,
             row.error ?? '',
           ]),
-        ),
-      );
+        );
+        return [listed, ...advice].join('\n');
+      });
     });
   command
     .command('test')
@@ -117,6 +122,7 @@ export function mailboxCommand(): Command {
       });
       process.stdout.write(`Mailbox ${id} is polled now, if a daemon runs.\n`);
     });
+  command.addCommand(refetchCommand());
   command
     .command('remove')
     .description('Remove a mailbox; its records and its ledger stay')

@@ -229,6 +229,21 @@ export const SETTINGS = [
     default: false,
     about: "Mail from another domain than the ticket's requester is hidden from end users.",
   },
+  {
+    path: 'mail.ticketTypeId',
+    env: 'PENSTOCK_TICKET_TYPE_ID',
+    schema: Type.Integer({ minimum: 0, maximum: 2_147_483_647 }),
+    default: 0,
+    about:
+      "Number of the ticket type when neither the rule nor the mailbox names one; 0 leaves it to the tickets' system.",
+  },
+  {
+    path: 'mail.alertTicketTypeId',
+    env: 'PENSTOCK_ALERT_TICKET_TYPE_ID',
+    schema: Type.Integer({ minimum: 0, maximum: 2_147_483_647 }),
+    default: 0,
+    about: 'The same for tickets of alert rules; 0 takes mail.ticketTypeId.',
+  },
 ] as const satisfies readonly Setting[];
 
 /** The effective configuration, in the shape of the file. */
@@ -263,5 +278,7 @@ export interface Config {
     onlySameMailbox: boolean;
     autoReplyDontUpdate: boolean;
     privateFromOtherDomain: boolean;
+    ticketTypeId: number;
+    alertTicketTypeId: number;
   };
 }

@@ -5,7 +5,7 @@
 import { fail } from '../errors.ts';
 import { crashPoint } from '../lab/crash-point.ts';
 import { LIMITS } from '../limits.ts';
-import type { Changes, FolderView, Listed, Page, Session } from '../source/source.ts';
+import type { FolderView, Listed, Page, Session } from '../source/source.ts';
 import { beginFolder, endFirstSync, ensureFolder, type Folder, markFolderListed } from '../store/folders.ts';
 import { commitIntake, type IntakeItem } from '../store/intake.ts';
 import { requireLease } from '../store/leases.ts';
@@ -15,6 +15,7 @@ import type { HeldMailbox, IntakeContext } from './context.ts';
 import { notBefore, splitByBytes, type TakePolicy } from './decide.ts';
 import { disposeDue } from './dispose.ts';
 import { type FetchFailure, fetchListed } from './fetch.ts';
+import type { FolderPass, Listing, PassOptions } from './folder-pass.ts';
 import { takeLateArrivals } from './late-arrivals.ts';
 import { retryFetches, takeCarefully } from './one-by-one.ts';
 import { progressAt } from './progress.ts';
@@ -24,21 +25,8 @@ const PROGRESS_EVERY_MS = 5_000;
 /** During a long listing the server is brought up to date each time that so many messages have become safe. */
 const DISPOSE_EVERY = 500;
 
-/** What a pass may be told by the poller. */
-export interface PassOptions {
-  /** Ends the pass between two batches. */
-  signal: AbortSignal;
-  /** Told after every step that reached the server or the database. */
-  onProgress(): void;
-  /**
-   * Take messages one at a time, counting each attempt first: after a crash or a session that died on the same
-   * page twice, one of them may be the reason.
-   */
-  careful: boolean;
-}
-
 /** A folder in the middle of a pass. */
-export class FolderSync {
+export class FolderSync implements FolderPass {
   readonly context: IntakeContext;
   readonly held: HeldMailbox;
   readonly session: Session;
@@ -105,7 +93,7 @@ export class FolderSync {
   }
 
   /** Lists the folder from its cursor on. When that is void a repair begins, from the start of the folder. */
-  async list(): Promise<Extract<Changes, { lost: false }>> {
+  async list(): Promise<Listing> {
     const changes = await this.session.changes(this.folder.cursor);
     if (!changes.lost) return changes;
     // Keys of another epoch mean other messages: only a new pass may go on, with the folder as it is now.
@@ -163,10 +151,7 @@ export class FolderSync {
   }
 
   /** Goes through a listing: fetch of one page and commit of the one before run side by side. */
-  async takePages(
-    changes: Extract<Changes, { lost: false }>,
-    take: (page: Page) => Promise<IntakeItem[]>,
-  ): Promise<void> {
+  async takePages(changes: Listing, take: (page: Page) => Promise<IntakeItem[]>): Promise<void> {
     const started = performance.now();
     let done = 0;
     let undisposed = 0;

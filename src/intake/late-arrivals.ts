@@ -6,11 +6,11 @@ import { LIMITS } from '../limits.ts';
 import { knownKeys } from '../store/ledger.ts';
 import { compareFolder } from './compare.ts';
 import { splitByBytes } from './decide.ts';
-import type { FolderSync } from './folder-sync.ts';
+import type { FolderPass } from './folder-pass.ts';
 import { postpone, retryFetches } from './one-by-one.ts';
 
 /** Takes what the ledger lacks, and tells what could not be accounted for. */
-export async function takeLateArrivals(sync: FolderSync): Promise<void> {
+export async function takeLateArrivals(sync: FolderPass): Promise<void> {
   const { context, session, folder, view, options } = sync;
   const { listed, missing } = await compareFolder(context.db, session, folder.id, view.epoch);
   for await (const items of session.list(missing)) {

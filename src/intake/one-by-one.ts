@@ -8,7 +8,7 @@ import type { Listed, Page } from '../source/source.ts';
 import type { IntakeItem } from '../store/intake.ts';
 import { dueFetches, noteFetchAttempt } from '../store/ledger.ts';
 import { fetchRetrySeconds } from './fetch.ts';
-import type { FolderSync } from './folder-sync.ts';
+import type { FolderPass } from './folder-pass.ts';
 import { rebindFetched, rebindNeverFetched } from './resync.ts';
 
 const BATCH = 50;
@@ -16,7 +16,7 @@ const BATCH = 50;
 const CAREFUL_PAGES = 3;
 
 /** Takes the pages that come next one message at a time; the pages after them cannot have been the reason. */
-export async function takeCarefully(sync: FolderSync): Promise<void> {
+export async function takeCarefully(sync: FolderPass): Promise<void> {
   const changes = await sync.list();
   const pages = first(changes.pages, CAREFUL_PAGES);
   await sync.takePages({ ...changes, pages }, async ({ items }) => postpone(await sync.unknown(items)));
@@ -32,7 +32,7 @@ export function postpone(items: readonly Listed[]): IntakeItem[] {
 }
 
 /** Fetches what waits for another attempt and is due. */
-export async function retryFetches(sync: FolderSync): Promise<void> {
+export async function retryFetches(sync: FolderPass): Promise<void> {
   for (;;) {
     const due = await dueFetches(sync.context.db, sync.folder.id, sync.view.epoch, BATCH);
     if (due.length === 0) return;
@@ -50,7 +50,7 @@ export async function retryFetches(sync: FolderSync): Promise<void> {
   }
 }
 
-async function giveUp(sync: FolderSync, listed: Listed, attempts: number): Promise<void> {
+async function giveUp(sync: FolderPass, listed: Listed, attempts: number): Promise<void> {
   const reason = 'the session broke at each attempt to fetch it';
   await sync.commit([{ ...listed, result: { state: 'fetch_failed', reason } }], null);
   sync.fetchFailed({ key: listed.key, error: fail('fetch_failed', reason), attempts, final: true });

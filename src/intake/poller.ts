@@ -3,9 +3,9 @@
  * a hint from the server, a person's wish, the poll interval. A hint only wakes; the poll always runs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asPenstockError, type PenstockError } from '../errors.ts';
+import { asPenstockError, fail, type PenstockError } from '../errors.ts';
 import type { Session, Source } from '../source/source.ts';
-import { saveListed, saveMailboxError, savePhase } from '../store/mailboxes.ts';
+import { saveListed, saveMailboxError, saveMissingFolders, savePhase } from '../store/mailboxes.ts';
 import type { MailboxPhase } from '../store/states.ts';
 import { type BackoffState, backOff, NO_FAILURES } from './backoff.ts';
 import type { HeldMailbox, IntakeContext } from './context.ts';
@@ -28,6 +28,8 @@ export class Poller {
   #backoff: BackoffState = NO_FAILURES;
   /** Take messages one at a time: see PassOptions.careful. */
   #careful: boolean;
+  /** Folders that were not on the server at the last pass. */
+  #missing: ReadonlySet<string> = new Set();
 
   constructor(context: IntakeContext, held: HeldMailbox, source: Source, afterCrash: boolean) {
     this.#context = context;
@@ -90,29 +92,43 @@ export class Poller {
     while (!this.#stop.signal.aborted) {
       this.#hearWakes();
       const started = performance.now();
-      const { added, failure } = await this.#listAll(session);
-      if (failure !== null) throw failure;
+      const { added, missing } = await this.#listAll(session);
       this.#careful = false;
-      if (this.#backoff.failures > 0) {
-        this.#context.events.emit('mailbox.recovered', { mailbox: id, failures: this.#backoff.failures });
-      }
       this.#backoff = { ...this.#backoff, refusals: 0 };
-      await saveListed(this.#context.db, id);
-      const milliseconds = Math.round(performance.now() - started);
-      this.#context.events.emit('mailbox.listed', { mailbox: id, milliseconds, added });
-      await this.#enter('waiting');
+      this.#tellMissing(missing);
+      const listening = settings.folders.find((path) => !missing.has(path));
+      if (missing.size > 0) {
+        const error = missingError([...missing]);
+        await saveMissingFolders(this.#context.db, id, [...missing]);
+        if (listening === undefined) throw error;
+        await saveMailboxError(this.#context.db, id, error.code, error.message);
+        await this.#enter('folder_missing');
+      } else {
+        if (this.#backoff.failures > 0) {
+          this.#context.events.emit('mailbox.recovered', { mailbox: id, failures: this.#backoff.failures });
+        }
+        await saveListed(this.#context.db, id);
+        const milliseconds = Math.round(performance.now() - started);
+        this.#context.events.emit('mailbox.listed', { mailbox: id, milliseconds, added });
+        await this.#enter('waiting');
+      }
       this.#progress();
+      // A folder that could not be opened has closed the one before it.
+      if (listening !== undefined && listening !== settings.folders[0]) await session.open(listening);
       const heard = await session.wait(jitter(settings.pollSeconds * 1000), this.#nextWake());
       this.#progress();
       if (heard === 'parted') return;
     }
   }
 
-  /** All folders; the first one last, because the wait listens on the folder that is open. */
-  async #listAll(session: Session): Promise<{ added: number; failure: PenstockError | null }> {
+  /**
+   * All folders; the first one last, because the wait listens on the folder that is open. One that is missing must not
+   * keep the others from being read.
+   */
+  async #listAll(session: Session): Promise<{ added: number; missing: Set<string> }> {
     const [first, ...others] = this.held.mailbox.settings.folders;
+    const missing = new Set<string>();
     let added = 0;
-    let failure: PenstockError | null = null;
     for (const path of [...others, first!]) {
       try {
         const sync = await FolderSync.open(this.#context, this.held, session, path, {
@@ -121,15 +137,24 @@ export class Poller {
           careful: this.#careful,
         });
         added += await sync.run();
-        this.#progress();
       } catch (thrown) {
         const error = asPenstockError(thrown);
-        // A folder that is missing must not keep the others from being read.
         if (error.code !== 'folder_missing') throw error;
-        failure = error;
+        missing.add(path);
       }
+      this.#progress();
     }
-    return { added, failure };
+    return { added, missing };
+  }
+
+  /** Once for each folder: passes come every minute, and a folder may stay missing for days. */
+  #tellMissing(missing: ReadonlySet<string>): void {
+    const mailbox = this.held.mailbox.id;
+    for (const folder of missing)
+      if (!this.#missing.has(folder)) this.#context.events.emit('folder.missing', { mailbox, folder });
+    for (const folder of this.#missing)
+      if (!missing.has(folder)) this.#context.events.emit('folder.found', { mailbox, folder });
+    this.#missing = missing;
   }
 
   async #pause(error: PenstockError, livedMs: number): Promise<void> {
@@ -150,10 +175,11 @@ export class Poller {
         consecutive,
       });
     }
+    const phase = blocked ? (code === 'auth_failed' ? 'auth_blocked' : 'blocked') : 'backing_off';
     try {
       await saveMailboxError(this.#context.db, id, code, message);
-      await savePhase(this.#context.db, id, blocked ? 'auth_blocked' : 'backing_off', waitMs);
-      this.#phase = blocked ? 'auth_blocked' : 'backing_off';
+      await savePhase(this.#context.db, id, phase, waitMs);
+      this.#phase = phase;
     } catch {
       // The database is away: that is the error being waited for.
     }
@@ -186,6 +212,11 @@ export class Poller {
     this.#session = null;
     await session?.close();
   }
+}
+
+function missingError(folders: string[]): PenstockError {
+  const names = folders.map((folder) => `"${folder}"`).join(', ');
+  return fail('folder_missing', `Not on the server: ${names}`);
 }
 
 /** Spread, so that mailboxes on one host do not poll in step. */

@@ -3,7 +3,7 @@
  * messages their new keys by content, take only what is left. Nothing is touched on the server until done. Each
  * page is safe to repeat, so a crash anywhere resumes and stays exact (failures section 7).
  */
-import type { Changes, Listed, Page } from '../source/source.ts';
+import type { Listed, Page } from '../source/source.ts';
 import { saveResync } from '../store/folders.ts';
 import type { IntakeItem } from '../store/intake.ts';
 import { requireLease } from '../store/leases.ts';
@@ -17,7 +17,7 @@ import {
   rebindCandidates,
   setEpochAside,
 } from '../store/rebind.ts';
-import type { FolderSync } from './folder-sync.ts';
+import type { FolderPass, Listing } from './folder-pass.ts';
 
 interface Pair {
   candidate: { id: number; epoch: string; key: string };
@@ -25,7 +25,7 @@ interface Pair {
 }
 
 /** Notes that a repair is needed, with the epoch it is for. */
-export async function startResync(sync: FolderSync, reason: string): Promise<void> {
+export async function startResync(sync: FolderPass, reason: string): Promise<void> {
   const { folder, view, held } = sync;
   const oldEpochs = new Set(folder.resync?.oldEpochs);
   await sync.context.db.transaction().execute(async (tx) => {
@@ -45,7 +45,7 @@ export async function startResync(sync: FolderSync, reason: string): Promise<voi
 }
 
 /** Runs or resumes the repair, to its end. */
-export async function runResync(sync: FolderSync, changes: Extract<Changes, { lost: false }>): Promise<void> {
+export async function runResync(sync: FolderPass, changes: Listing): Promise<void> {
   const { folder, view } = sync;
   const { mailbox, leaseToken } = sync.held;
   await sync.takePages(changes, (page) => takePage(sync, page));
@@ -69,7 +69,7 @@ export async function runResync(sync: FolderSync, changes: Extract<Changes, { lo
 }
 
 /** Gives known messages of a page their new keys; returns the rest, fetched. */
-async function takePage(sync: FolderSync, page: Page): Promise<IntakeItem[]> {
+async function takePage(sync: FolderPass, page: Page): Promise<IntakeItem[]> {
   const { folder, view } = sync;
   const fresh = await sync.unknown(page.items);
   const fingerprints = [];
@@ -97,7 +97,7 @@ async function takePage(sync: FolderSync, page: Page): Promise<IntakeItem[]> {
  * keep their attempts. Only for what content did not match: many messages of one second may have one size.
  */
 export async function rebindNeverFetched<T extends Listed>(
-  sync: FolderSync,
+  sync: FolderPass,
   items: readonly T[],
 ): Promise<T[]> {
   const states: BareState[] = ['skipped', 'oversized', 'pending', 'fetch_failed'];
@@ -110,7 +110,7 @@ export async function rebindNeverFetched<T extends Listed>(
  * The bytes of a message equal those of a known row: the server now gives it another size, or changed its header, or
  * could not give its header before.
  */
-export async function rebindFetched(sync: FolderSync, items: IntakeItem[]): Promise<IntakeItem[]> {
+export async function rebindFetched(sync: FolderPass, items: IntakeItem[]): Promise<IntakeItem[]> {
   const raws = items.flatMap((item) => (item.result.state === 'stored' ? [item.result.raw] : []));
   const candidates = await rebindCandidates(
     sync.context.db,
@@ -146,7 +146,7 @@ export function pairUp(
 
 /** Binds rows without content to messages that were received at the same instant. Returns the items left. */
 async function rebindByDate<T extends Listed>(
-  sync: FolderSync,
+  sync: FolderPass,
   items: readonly T[],
   states: readonly BareState[],
   bySize: boolean,
@@ -172,7 +172,7 @@ async function rebindByDate<T extends Listed>(
 
 /** Writes the new keys; returns the items that got none. */
 async function rebindPairs<T extends { key: string }>(
-  sync: FolderSync,
+  sync: FolderPass,
   items: readonly T[],
   pairs: Pair[],
 ): Promise<T[]> {
@@ -190,7 +190,7 @@ async function rebindPairs<T extends { key: string }>(
  * The keys were lost before a first sync from now on had passed over all that was there. The date is then all there
  * is to tell old from new: mail that came before the mailbox was set up is old.
  */
-function wasThereBefore({ held, folder }: FolderSync, { internalDate }: Listed): boolean {
+function wasThereBefore({ held, folder }: FolderPass, { internalDate }: Listed): boolean {
   const { settings, createdAt } = held.mailbox;
   if (settings.firstSync !== 'now' || folder.first_cursor === null || internalDate === null) return false;
   return Date.parse(internalDate) < createdAt.getTime();

@@ -102,6 +102,7 @@ export class Supervisor {
       // One mailbox that cannot be set up must not keep the others waiting.
       const { code, message } = asPenstockError(thrown);
       await saveMailboxError(this.#context.db, mailbox.id, code, message);
+      await savePhase(this.#context.db, mailbox.id, 'blocked');
       await releaseLease(this.#context.db, mailbox.id, token);
       this.#context.events.emit('mailbox.blocked', { mailbox: mailbox.id, code, message });
     }

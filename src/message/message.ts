@@ -17,7 +17,7 @@ export interface Header {
 
 /** A MIME leaf (RFC 2045) and what became of it. Every leaf of a message is listed exactly once. */
 export interface Leaf {
-  /** Position in the tree, as in IMAP: `1`, `2.1`, ... */
+  /** Position in the tree, as in IMAP: `1`, `2.1`, ... Files in a TNEF container are numbered below it. */
   part: string;
   contentType: string;
   /** Sanitised and unique within the message; null when the part has none. */
@@ -27,7 +27,7 @@ export interface Leaf {
   /** Decoded size in bytes. */
   size: number;
   use: 'body' | 'attachment' | 'skipped';
-  /** Why a leaf was skipped; null for others. */
+  /** Why a leaf was skipped, what of a body is kept, or which container a file is in; null for others. */
   reason: string | null;
   /** For text bodies: the charset that was declared and the one that was used (section 14 of failures). */
   charsetDeclared: string | null;

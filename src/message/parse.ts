@@ -14,6 +14,7 @@ import { newestText } from './newest-text.ts';
 import type { RawField, ScannedLeaf } from './scanned-leaf.ts';
 import { toStorableJson, toStorableText } from './storable.ts';
 import { type Structure, StructureScanner } from './structure.ts';
+import { isTnef, withTnefFiles } from './tnef-files.ts';
 import { decodeTransfer } from './transfer-encoding.ts';
 
 /** Small reads from a stream are joined to pieces of this size before they are scanned. */
@@ -35,7 +36,7 @@ export async function parseMessage(
 ): Promise<ParsedMessage> {
   const all: Limits = { ...LIMITS, ...limits };
   const structure = await scan(source, all);
-  const uses = useLeaves(structure.leaves, all);
+  const uses = withTnefFiles(useLeaves(structure.leaves, all), structure.warnings, all);
   const bodies = uses.filter((use) => use.use === 'body').map((use) => use.leaf);
   let body: Body;
   try {
@@ -47,7 +48,14 @@ export async function parseMessage(
 }
 
 async function scan(source: Buffer | Readable, limits: Limits): Promise<Structure> {
-  const scanner = new StructureScanner(limits, (leaf) => bytesToKeep(leaf, limits));
+  let tnefKept = false;
+  const scanner = new StructureScanner(limits, (leaf) => {
+    if (!isTnef(leaf)) return bytesToKeep(leaf, limits);
+    // One is what mailers send; each more would be held in memory as well.
+    if (tnefKept) return 0;
+    tnefKept = true;
+    return limits.tnefBytes;
+  });
   if (Buffer.isBuffer(source)) {
     scanner.push(source);
     return scanner.end();

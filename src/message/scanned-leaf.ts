@@ -90,7 +90,8 @@ export function describeLeaf(fields: RawField[], part: string, parentType: strin
   };
 }
 
-function typeOf(value: string, parentType: string | null): string {
+/** The type that a Content-Type value means, in a part of this kind. */
+export function typeOf(value: string, parentType: string | null): string {
   // Inside multipart/digest a part without a type is a message (RFC 2046 section 5.1.5).
   if (value === '') return parentType === 'multipart/digest' ? 'message/rfc822' : 'text/plain';
   if (value === 'text' || value === 'plain') return 'text/plain';

@@ -77,6 +77,8 @@ function mailboxHandlers(registry: Registry): Handlers {
       listings.inc({ mailbox });
       listingSeconds.observe(milliseconds / 1000);
     },
+    'folder.missing': ({ mailbox }) =>
+      errors.inc({ mailbox, class: errorClass('folder_missing'), code: 'folder_missing' }),
     'mailbox.failed': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.blocked': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.paused': ({ mailbox }) => pauses.inc({ mailbox }),
@@ -212,6 +214,10 @@ function processingHandlers(registry: Registry): Handlers {
     'rule',
   ]);
   const rules = gauge('rules', 'Rules in use.');
+  const disabled = counter(
+    'rules_disabled_total',
+    'Rules that were switched off because their patterns were too expensive too often.',
+  );
   const version = gauge('rules_version', 'Version of the rules in use.');
   const ruleLabel = createRuleLabel(LIMITS.metricRules);
   return {
@@ -227,6 +233,7 @@ function processingHandlers(registry: Registry): Handlers {
       stages.observe({ stage }, milliseconds / 1000);
       stageMessages.inc({ stage }, messages);
     },
+    'rule.disabled': () => disabled.inc(),
     'rules.loaded': (data) => {
       rules.set(data.rules);
       version.set(data.version);

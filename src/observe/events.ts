@@ -45,6 +45,9 @@ export interface EventData {
   'mailbox.healthy': { mailbox: number; unhealthySeconds: number };
   'lease.acquired': { mailbox: number; fence: number };
   'lease.lost': { mailbox: number; fence: number };
+  /** Told once when a folder of the mailbox is not on the server, and once when it is there again. */
+  'folder.missing': { mailbox: number; folder: string };
+  'folder.found': { mailbox: number; folder: string };
   'folder.resync': { mailbox: number; folder: string; reason: string };
   'folder.resynced': { mailbox: number; folder: string; matched: number; added: number; gone: number };
 
@@ -88,6 +91,8 @@ export interface EventData {
   };
   'message.quarantined': { mailbox: number; id: number; stage: Stage; code: ErrorCode; message: string };
   'stage.timed': { stage: Stage; milliseconds: number; messages: number };
+  /** Too expensive too often, so it was switched off. */
+  'rule.disabled': { rule: number; overruns: number };
   'rules.loaded': { version: number; rules: number; milliseconds: number };
 
   /** `folder`: only this folder was compared. */
@@ -98,6 +103,8 @@ export interface EventData {
     accounted: number;
     unaccounted: number;
   };
+  /** Files of large messages that were never committed. */
+  'raw.orphans_removed': { files: number };
   'retention.purged': { emails: number; raw: number };
   'engine.error': { engine: 'database' | 'queue'; message: string };
   'api.answered': {
@@ -128,6 +135,8 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'mailbox.healthy': { level: 'info', text: 'Mailbox makes progress again' },
   'lease.acquired': { level: 'debug', text: 'Mailbox taken' },
   'lease.lost': { level: 'warn', text: 'Mailbox taken over by another process' },
+  'folder.missing': { level: 'error', text: 'Folder is not on the server; the others are read' },
+  'folder.found': { level: 'info', text: 'Folder is on the server again' },
   'folder.resync': { level: 'warn', text: 'Cursor lost, listing the whole folder' },
   'folder.resynced': { level: 'info', text: 'Folder listed anew' },
   'batch.stored': { level: 'debug', text: 'Batch stored' },
@@ -140,8 +149,10 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'message.retrying': { level: 'warn', text: 'Message failed, will try again' },
   'message.quarantined': { level: 'error', text: 'Message quarantined' },
   'stage.timed': { level: 'debug', text: 'Stage' },
+  'rule.disabled': { level: 'error', text: 'Rule switched off: its patterns are too expensive' },
   'rules.loaded': { level: 'info', text: 'Rules loaded' },
   'audit.finished': { level: 'info', text: 'Audit finished' },
+  'raw.orphans_removed': { level: 'info', text: 'Files of messages that were never committed removed' },
   'retention.purged': { level: 'info', text: 'Old records removed' },
   'engine.error': { level: 'error', text: 'Engine error' },
   'api.answered': { level: 'debug', text: 'Request answered' },

@@ -3,7 +3,7 @@
  * health: a mailbox is well because its last complete listing is recent, never because no error was seen. A poller
  * that hangs, or is not running at all, produces no errors.
  */
-import { ERROR_KINDS, type ErrorCode } from '../errors.ts';
+import { ERROR_KINDS, hintFor } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { WatchedMailbox } from '../store/watch.ts';
 
@@ -21,6 +21,10 @@ export interface HealthFacts {
   /** From the configuration: poll intervals without a complete listing until a mailbox is stale. */
   staleIntervals: number;
 }
+
+/** A folder that is missing for a moment, while the server is being changed, is no reason to call anybody. */
+const PASSES_UNTIL_MISSING = 3;
+const FOLDERS_SHOWN = 5;
 
 export type MailboxStatus = 'ok' | 'syncing' | 'off' | 'stale' | 'blocked';
 
@@ -114,7 +118,7 @@ export function judgeMailbox(mailbox: WatchedMailbox, staleIntervals: number, no
     reason,
   });
   if (!mailbox.enabled) return answer('off', 'It is switched off.');
-  if (mailbox.phase === 'auth_blocked') return answer('blocked', blockedReason(mailbox));
+  if (isBlocked(mailbox)) return answer('blocked', blockedReason(mailbox));
 
   const allowed = staleAfterSeconds(mailbox.pollSeconds, staleIntervals);
   const since = mailbox.lastListedAt ?? mailbox.createdAt;
@@ -144,17 +148,26 @@ function staleReason(mailbox: WatchedMailbox, age: number, allowed: number): str
   const error =
     mailbox.lastErrorCode === null
       ? 'No error was seen: its poller hangs or does not run.'
-      : `Last error: ${mailbox.lastErrorCode}. ${hintFor(mailbox.lastErrorCode)}`;
+      : `Last error: ${mailbox.lastErrorCode}. ${hintFor(mailbox.lastErrorCode) ?? ''}`;
   return `${listed}; ${duration(allowed)} are allowed. It is ${mailbox.phase}. ${error}`;
+}
+
+function isBlocked({ phase, consecutiveErrors }: WatchedMailbox): boolean {
+  if (phase === 'folder_missing') return consecutiveErrors >= PASSES_UNTIL_MISSING;
+  return phase === 'auth_blocked' || phase === 'blocked';
 }
 
 function blockedReason(mailbox: WatchedMailbox): string {
   const code = mailbox.lastErrorCode ?? 'auth_failed';
-  return `It waits for a person: ${code}. ${hintFor(code)} \`penstock mailbox test ${mailbox.id}\` shows the step that fails.`;
+  const folders = code === 'folder_missing' ? ` (${foldersText(mailbox.missingFolders)})` : '';
+  const others = mailbox.phase === 'folder_missing' ? ' Its other folders are read.' : '';
+  return `It waits for a person: ${code}${folders}. ${hintFor(code) ?? ''}${others} \`penstock mailbox test ${mailbox.id}\` shows the step that fails.`;
 }
 
-function hintFor(code: string): string {
-  return Object.hasOwn(ERROR_KINDS, code) ? ERROR_KINDS[code as ErrorCode].hint : '';
+function foldersText(folders: readonly string[]): string {
+  const shown = folders.slice(0, FOLDERS_SHOWN).map((folder) => `"${folder}"`);
+  if (folders.length > shown.length) shown.push(`${folders.length - shown.length} more`);
+  return shown.join(', ');
 }
 
 /** Health as it is answered: with thousands of mailboxes it stays small, and those that matter are in it. */

@@ -32,7 +32,9 @@ export type TraceEvent =
   | { event: 'outcome'; kind: string; reason: string; ticket: number | null }
   | { event: 'failed'; stage: Stage; code: ErrorCode; message: string; attempts: number; final: boolean }
   | { event: 'disposed'; what: string; result: string }
-  | { event: 'released'; by: string };
+  | { event: 'released'; by: string }
+  /** A person asked the server for it again, after it had been given up. */
+  | { event: 'refetch'; by: string };
 
 /** A trace event as it is read back. */
 export type TraceRow = TraceEvent & { at: string };

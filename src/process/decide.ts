@@ -3,6 +3,7 @@ import type { RuleResult } from '../rule/rule.ts';
 import { decideOutcome, type Outcome } from '../ticket/outcome.ts';
 import { byAddress, type RequesterDecision, requesterQuery, resolveRequester } from '../ticket/requester.ts';
 import { type RuleClaims, ruleClaims } from '../ticket/rule-claims.ts';
+import { matchSite } from '../ticket/site.ts';
 import {
   findTicket,
   type ThreadContext,
@@ -116,13 +117,14 @@ function decideOne(prepared: Prepared, world: World, policy: ProcessingPolicy): 
     },
     threadContext,
   );
+  const recipients = [...message.to, ...message.cc].map(({ address }) => address);
   const requester = resolveRequester(
     sender,
     claims.user,
     {
       candidates: sender === null ? [] : world.requestersAt(sender.address),
       claimed: claims.user === null ? [] : world.requesters,
-      siteId: null,
+      siteOf: (address) => matchSite(address, recipients, policy.sites, policy.mailbox),
     },
     { mailbox: policy.mailbox, global: policy.global, ownAddresses: policy.ownAddresses },
   );

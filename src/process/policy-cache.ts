@@ -2,6 +2,7 @@
 import type { Runtime } from '../runtime.ts';
 import type { SourceKind } from '../source/source.ts';
 import { listMailboxes, type Mailbox } from '../store/mailboxes.ts';
+import { listSites, type Site } from '../store/sites.ts';
 import { type ProcessingPolicy, processingPolicy } from './policy.ts';
 
 const CHECK_MS = 5_000;
@@ -9,6 +10,7 @@ const CHECK_MS = 5_000;
 export class PolicyCache {
   readonly #runtime: Runtime;
   #mailboxes = new Map<number, Mailbox>();
+  #sites: readonly Site[] = [];
   #checkedAt = Number.NEGATIVE_INFINITY;
 
   constructor(runtime: Runtime) {
@@ -23,9 +25,15 @@ export class PolicyCache {
     if (performance.now() - this.#checkedAt > CHECK_MS || !this.#mailboxes.has(mailboxId)) {
       this.#checkedAt = performance.now();
       const mailboxes = await listMailboxes(this.#runtime.db, { removed: true });
+      this.#sites = await listSites(this.#runtime.db);
       this.#mailboxes = new Map(mailboxes.map((mailbox) => [mailbox.id, mailbox]));
     }
-    return processingPolicy(this.#mailboxes.get(mailboxId)!, this.#mailboxes, this.#runtime.config.mail);
+    return processingPolicy(
+      this.#mailboxes.get(mailboxId)!,
+      this.#mailboxes,
+      this.#runtime.config.mail,
+      this.#sites,
+    );
   }
 
   /** For the name of a job only, so an unknown mailbox does no harm. */

@@ -2,6 +2,7 @@
 import type { Config } from '../config/settings.ts';
 import type { Mailbox } from '../store/mailboxes.ts';
 import { defaultGlobalPolicy, type GlobalPolicy, type MailboxPolicy } from '../ticket/policy.ts';
+import type { SiteAddresses } from '../ticket/site.ts';
 
 export interface ProcessingPolicy {
   mailboxId: number;
@@ -11,12 +12,14 @@ export interface ProcessingPolicy {
   ownAddresses: string[];
   /** Addresses of this mailbox. */
   mailboxAddresses: string[];
+  sites: readonly SiteAddresses[];
 }
 
 export function processingPolicy(
   mailbox: Mailbox,
   all: ReadonlyMap<number, Mailbox>,
   mail: Config['mail'],
+  sites: readonly SiteAddresses[],
 ): ProcessingPolicy {
   return {
     mailboxId: mailbox.id,
@@ -24,6 +27,7 @@ export function processingPolicy(
     global: { ...defaultGlobalPolicy(), ...mail },
     ownAddresses: [...new Set([...all.values()].flatMap((one) => lower(one.settings.addresses)))],
     mailboxAddresses: lower(mailbox.settings.addresses),
+    sites,
   };
 }
 

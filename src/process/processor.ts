@@ -22,6 +22,7 @@ import {
   type Timeouts,
 } from './analysis-runner.ts';
 import { commitOutcomes } from './commit.ts';
+import { OverrunCounter, switchOff } from './overruns.ts';
 import type { ProcessingPolicy } from './policy.ts';
 import { afterFailure, errorFingerprint } from './retry.ts';
 import type { CachedRules, RuleCache } from './rule-cache.ts';
@@ -47,6 +48,7 @@ export class Processor {
   /** Jobs in work, with the records that they hold. */
   readonly #running = new Map<Promise<void>, ClaimedEmail[]>();
   readonly #turns = new Turns();
+  readonly #overruns = new OverrunCounter();
   #stopping = false;
 
   constructor(options: ProcessorOptions) {
@@ -127,6 +129,8 @@ export class Processor {
       const milliseconds = performance.now() - started;
       this.#options.events.emit('stage.timed', { stage: 'commit', milliseconds, messages: done.length });
     });
+    for (const [ruleId, count] of this.#overruns.note(done.map(({ match }) => match)))
+      await switchOff(this.#options, rules, ruleId, count);
   }
 
   async #analyse(

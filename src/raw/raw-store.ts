@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
+import { sql } from 'kysely';
 import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
@@ -17,6 +18,8 @@ import { RecentRaw } from './recent-raw.ts';
 /** The bytes of a message as a reader gets them: small ones at hand, large ones as a file to stream. */
 export type RawLocation = { inline: Buffer } | { file: string };
 
+const DIGEST = /^[0-9a-f]{64}$/;
+const DIGESTS_AT_ONCE = 1_000;
 /** No commit comes later after its file. */
 const JUST_WRITTEN_MS = 60 * 60_000;
 
@@ -152,9 +155,61 @@ export class RawStore {
    * again, and its new row is about to name it.
    */
   async removeFile(sha256: Buffer): Promise<void> {
-    const path = this.#path(sha256);
-    const info = await stat(path).catch(() => null);
-    if (info !== null && Date.now() - info.mtimeMs >= JUST_WRITTEN_MS) await rm(path, { force: true });
+    await this.#removeOld(this.#path(sha256), JUST_WRITTEN_MS);
+  }
+
+  /**
+   * Removes files that no row names: their commit failed, or a crash came before it. One that is younger than
+   * `olderThanMs` may be about to be named.
+   */
+  async removeOrphans(olderThanMs: number): Promise<number> {
+    let removed = 0;
+    for (const folder of await readdir(this.#directory)) {
+      if (!/^[0-9a-f]{2}$/.test(folder)) continue;
+      const names = (await readdir(join(this.#directory, folder))).filter((name) => DIGEST.test(name));
+      for (let at = 0; at < names.length; at += DIGESTS_AT_ONCE) {
+        for (const sha256 of await this.#unnamed(names.slice(at, at + DIGESTS_AT_ONCE)))
+          if (await this.#removeOld(this.#path(sha256), olderThanMs)) removed += 1;
+      }
+    }
+    return removed;
+  }
+
+  /** Those of these digests that no row has. */
+  async #unnamed(hexDigests: string[]): Promise<Buffer[]> {
+    const digests = hexDigests.map((hex) => Buffer.from(hex, 'hex'));
+    const rows = await this.#db
+      .selectFrom('raw_message')
+      .select('sha256')
+      .where('sha256', '=', sql<Buffer>`any(${digests}::bytea[])`)
+      .execute();
+    const named = new Set(rows.map(({ sha256 }) => sha256.toString('hex')));
+    return digests.filter((digest) => !named.has(digest.toString('hex')));
+  }
+
+  /**
+   * Removes a file unless it was written lately. It is put aside first: the same message may come again between the
+   * question and the removal, and then this is its new file, which goes back.
+   */
+  async #removeOld(path: string, olderThanMs: number): Promise<boolean> {
+    const isOld = async (file: string): Promise<boolean> => {
+      const info = await stat(file).catch(() => null);
+      return info !== null && Date.now() - info.mtimeMs >= olderThanMs;
+    };
+    if (!(await isOld(path))) return false;
+    const aside = join(this.#directory, 'tmp', randomUUID());
+    // Another process may be doing the same.
+    const isOurs = await rename(path, aside).then(
+      () => true,
+      () => false,
+    );
+    if (!isOurs) return false;
+    if (!(await isOld(aside))) {
+      await rename(aside, path);
+      return false;
+    }
+    await rm(aside, { force: true });
+    return true;
   }
 
   async #read(digests: Buffer[]): Promise<{ sha256: Buffer; bytes: Buffer | null }[]> {

@@ -137,6 +137,6 @@ export function findFolded(haystack: FoldedText, needle: string, from = 0): Span
 }
 
 /** The original place of folded units `from` to `to` (exclusive, not empty). */
-export function spanOf(text: FoldedText, from: number, to: number): Span {
+function spanOf(text: FoldedText, from: number, to: number): Span {
   return { start: text.starts[from]!, end: text.starts[to - 1]! + 1 };
 }

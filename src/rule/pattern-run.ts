@@ -55,6 +55,8 @@ export interface PatternOutcome {
   source: ViewText;
   match: PatternMatch | null;
   error: string | null;
+  /** The pattern was too large for this text. */
+  overran: boolean;
 }
 
 /** The patterns of one rule over one message: each runs at most once, whoever asks. */
@@ -89,11 +91,12 @@ export class PatternRun {
   #search(pattern: RulePattern, budget: PatternBudget): PatternOutcome {
     const source = this.sourceOf(pattern.field);
     const { compiled, error } = this.#cache.get(pattern);
-    if (compiled === null) return { source, match: null, error };
+    if (compiled === null) return { source, match: null, error, overran: false };
     try {
-      return { source, match: compiled.search(this.#view.text(source), budget), error: null };
+      return { source, match: compiled.search(this.#view.text(source), budget), error: null, overran: false };
     } catch (thrown) {
-      return { source, match: null, error: asPenstockError(thrown).message };
+      const { message, fields } = asPenstockError(thrown);
+      return { source, match: null, error: message, overran: fields.reach !== undefined };
     }
   }
 }

@@ -100,6 +100,8 @@ export interface Rule {
   pagerDutyService: string;
   pagerDutyServiceName: string;
   splunkOnCall: boolean;
+  /** Why Penstock switched the rule off by itself; absent when it did not. */
+  disabledReason?: string;
 }
 
 /** One condition of one rule against one message. `enabled` is listed only for a rule that is switched off. */
@@ -121,6 +123,8 @@ export interface RuleVerdict {
    * a pattern that only fills fields could not be evaluated, and its fields are missing.
    */
   error: string | null;
+  /** A pattern of its own, not those of other rules, was too expensive for this message. */
+  overran?: true;
 }
 
 /** A value taken from a message, and where from. */

@@ -56,7 +56,7 @@ export function requireValidRule(rule: Rule): void {
 }
 
 /** True when nothing restricts a rule but, perhaps, its mailbox (halo-api 5.7: it then matches every mail). */
-export function matchesEverything(rule: Rule): boolean {
+function matchesEverything(rule: Rule): boolean {
   return (
     isBlank(rule.from) &&
     isBlank(rule.to) &&

@@ -31,6 +31,7 @@ export function ruleVerdict(
   const conditions = [...plainConditions(rule, view, context, bodyText)];
   let conditionError: string | null = null;
   let fieldError: string | null = null;
+  let overran = false;
   for (const [index, pattern] of run.patterns.entries()) {
     const outcome = run.outcome(index, budget);
     if (!pattern.required) {
@@ -38,6 +39,7 @@ export function ruleVerdict(
       continue;
     }
     conditionError ??= outcome.error;
+    overran ||= outcome.overran;
     conditions.push({
       condition: 'pattern',
       wanted: `${pattern.field} ~ /${pattern.pattern}/${pattern.flags}`,
@@ -52,6 +54,7 @@ export function ruleVerdict(
     matched,
     conditions,
     error: conditionError ?? (matched ? fieldError : null),
+    ...(overran ? { overran } : {}),
   };
 }
 

@@ -116,7 +116,7 @@ export interface EmailFilter {
 }
 
 /** Columns a list can be ordered by. */
-export const ORDER_COLUMNS = [
+const ORDER_COLUMNS = [
   'id',
   'mailbox_id',
   'created_at',

@@ -6,6 +6,7 @@ import type { MailboxState } from './mailboxes.ts';
 
 export interface MailboxProgress extends MailboxState {
   syncProgressAt: Date | null;
+  missingFolders: string[];
   /** The database's clock, which wrote the times in here. */
   now: Date;
 }
@@ -19,6 +20,7 @@ export async function mailboxProgress(
       last_error_code as "lastErrorCode", last_error as "lastError", last_error_at as "lastErrorAt",
       consecutive_errors as "consecutiveErrors", next_attempt_at as "nextAttemptAt", sync_done as "syncDone",
       sync_total as "syncTotal", sync_started_at as "syncStartedAt", sync_progress_at as "syncProgressAt",
+      missing_folders as "missingFolders",
       clock_timestamp() as now
     from mailbox_state where mailbox_id = any(${ids}::int[])`.execute(db);
   return new Map(rows.map(({ id, ...progress }) => [id, progress]));

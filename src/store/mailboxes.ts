@@ -173,8 +173,15 @@ export async function savePhase(
 export async function saveListed(db: Database, id: number): Promise<void> {
   await sql`
     update mailbox_state set last_listed_at = now(), consecutive_errors = 0, last_error = null,
-      last_error_code = null, sync_done = sync_total
+      last_error_code = null, missing_folders = '{}', sync_done = sync_total
     where mailbox_id = ${id}`.execute(db);
+}
+
+/** Folders that were not on the server at the pass that has just ended. A complete listing clears them. */
+export async function saveMissingFolders(db: Database, id: number, folders: string[]): Promise<void> {
+  await sql`update mailbox_state set missing_folders = ${folders}::text[] where mailbox_id = ${id}`.execute(
+    db,
+  );
 }
 
 export async function saveMailboxError(

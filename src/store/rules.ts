@@ -1,4 +1,5 @@
 /** Rules and their history. The version of the rule set is the number of its newest change. */
+import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import type { Rule } from '../rule/rule.ts';
 import type { Database, Tx } from './database.ts';
@@ -65,6 +66,18 @@ export async function deleteRule(tx: Tx, id: number, actor: string): Promise<boo
   if (numDeletedRows !== 1n) return false;
   await noteChange(tx, id, actor, null);
   return true;
+}
+
+/** Switches a rule off and says why. Null when it is gone, off already, or no longer the one that was judged. */
+export async function disableRule(
+  tx: Tx,
+  judged: Pick<Rule, 'id' | 'patterns'>,
+  reason: string,
+  actor: string,
+): Promise<Rule | null> {
+  const rule = await findRule(tx, judged.id);
+  if (rule === null || !rule.enabled || !isDeepStrictEqual(rule.patterns, judged.patterns)) return null;
+  return await saveRule(tx, { ...rule, enabled: false, disabledReason: reason }, actor);
 }
 
 async function noteChange(tx: Tx, ruleId: number, actor: string, definition: object | null): Promise<void> {

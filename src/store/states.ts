@@ -25,7 +25,10 @@ export const EMAIL_STATES = [
 ] as const;
 export type EmailState = (typeof EMAIL_STATES)[number];
 
-/** What a poller is doing. `auth_blocked` needs a person; `backing_off` does not. */
+/**
+ * What a poller is doing. A person must act when it is `auth_blocked` (the login is refused), `blocked` (another error
+ * that does not go away by itself) or `folder_missing` (it waits, and reads all folders but those that are missing).
+ */
 export type MailboxPhase =
   | 'idle'
   | 'connecting'
@@ -33,6 +36,8 @@ export type MailboxPhase =
   | 'waiting'
   | 'backing_off'
   | 'auth_blocked'
+  | 'blocked'
+  | 'folder_missing'
   | 'paused';
 
 /** A lost cursor being repaired. While it is set the folder's cursor is that of the repair, so a crash resumes. */

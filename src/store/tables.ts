@@ -31,6 +31,7 @@ export interface Tables {
     last_error: string | null;
     last_error_at: Timestamp | null;
     consecutive_errors: Generated<number>;
+    missing_folders: Generated<string[]>;
     next_attempt_at: Timestamp | null;
     sync_done: Generated<number>;
     sync_total: Generated<number>;
@@ -147,6 +148,14 @@ export interface Tables {
     at: MadeAt;
     actor: string;
     definition: ColumnType<Omit<Rule, 'id'> | null, string | null, string | null>;
+  };
+  site: {
+    id: Generated<number>;
+    name: string;
+    client_id: Generated<number>;
+    email_domains: Generated<string[]>;
+    to_domains: Generated<string[]>;
+    created_at: MadeAt;
   };
   requester: {
     id: Generated<number>;

@@ -16,6 +16,8 @@ export interface WatchedMailbox {
   lastListedAt: Date | null;
   lastErrorCode: string | null;
   consecutiveErrors: number;
+  /** Not on the server at the last pass. */
+  missingFolders: string[];
   /** Messages of the running sync: stored, and found on the server. */
   syncDone: number;
   syncTotal: number;
@@ -31,7 +33,7 @@ export async function watchMailboxes(db: Database): Promise<{ now: Date; mailbox
       created_at as "createdAt", coalesce(phase, 'idle') as phase, last_listed_at as "lastListedAt",
       last_error_code as "lastErrorCode", coalesce(consecutive_errors, 0) as "consecutiveErrors",
       coalesce(sync_done, 0) as "syncDone", coalesce(sync_total, 0) as "syncTotal",
-      sync_progress_at as "syncProgressAt"
+      sync_progress_at as "syncProgressAt", coalesce(missing_folders, '{}') as "missingFolders"
     from mailbox left join mailbox_state on mailbox_id = mailbox.id
     where deleted_at is null order by mailbox.id`.execute(db);
   return { now: clock.rows[0]!.now, mailboxes: rows };

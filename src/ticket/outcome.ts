@@ -265,10 +265,10 @@ function ignore(
   return { kind: 'ignore', reason, ticketId, answerTemplateId, ruleId: input.rule.rule?.id ?? null };
 }
 
-function newTicketOf({ message, rule, claims, mailbox, thread }: OutcomeInput): NewTicket {
-  const fromRule = rule.rule?.ticketTypeId ?? -1;
+function newTicketOf(input: OutcomeInput): NewTicket {
+  const { message, rule, claims, thread } = input;
   return {
-    typeId: fromRule >= 0 ? fromRule : mailbox.policy.ticketTypeId,
+    typeId: ticketTypeOf(input),
     subject: message.subject,
     alertKey: rule.rule?.type === 'alert' ? claims.alertKey : null,
     supplierReference: claims.supplierReference,
@@ -276,6 +276,13 @@ function newTicketOf({ message, rule, claims, mailbox, thread }: OutcomeInput): 
     site: claims.siteOrClient,
     possibleParents: thread.possibleParents,
   };
+}
+
+/** What is set closest to the message decides: its rule, its mailbox, then the installation. */
+function ticketTypeOf({ rule: { rule }, mailbox, global }: OutcomeInput): number {
+  if (rule !== null && rule.ticketTypeId >= 0) return rule.ticketTypeId;
+  if (mailbox.policy.ticketTypeId > 0) return mailbox.policy.ticketTypeId;
+  return (rule?.type === 'alert' && global.alertTicketTypeId) || global.ticketTypeId;
 }
 
 function onlyInCc({ message, mailbox }: OutcomeInput): boolean {

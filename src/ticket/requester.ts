@@ -2,6 +2,7 @@ import { canonicalAddress } from '../message/address-form.ts';
 import type { Address } from '../message/message.ts';
 import type { GlobalPolicy, MailboxPolicy } from './policy.ts';
 import type { UserClaim } from './rule-claims.ts';
+import type { SiteMatch } from './site.ts';
 
 /** A requester as it is stored. Addresses in any case. */
 export interface KnownRequester {
@@ -18,8 +19,8 @@ export interface RequesterFacts {
   candidates: readonly KnownRequester[];
   /** Requesters that a rule's user slot leads to; empty when there is no such rule. */
   claimed: readonly KnownRequester[];
-  /** A site found by other means, such as the sender's domain; null = the mailbox's site for new requesters. */
-  siteId: number | null;
+  /** The site of a new requester, by the address; null = the mailbox's site for new requesters. */
+  siteOf(address: string): SiteMatch | null;
 }
 
 /** Who a ticket is for. Each with the reason in plain words. */
@@ -110,14 +111,7 @@ function unmatched(
       // Without an address there is nobody to create, and nobody to lose either.
       if (sender === null || !isAddress(sender.address))
         return byDefault(policy, `${why}, and has no usable address`);
-      return {
-        kind: 'create',
-        name: nameOf(sender, policy),
-        address: sender.address.trim(),
-        siteId: facts.siteId ?? policy.newRequesterSiteId,
-        welcome: policy.newRequesterWelcome,
-        reason: why,
-      };
+      return create(sender, facts.siteOf(sender.address), policy, why);
     case 'default':
       return byDefault(policy, why);
     case 'park':
@@ -125,6 +119,22 @@ function unmatched(
     case 'drop':
       return { kind: 'drop', reason: why };
   }
+}
+
+function create(
+  sender: Address,
+  site: SiteMatch | null,
+  policy: MailboxPolicy,
+  why: string,
+): RequesterDecision {
+  return {
+    kind: 'create',
+    name: nameOf(sender, policy),
+    address: sender.address.trim(),
+    siteId: site?.siteId ?? policy.newRequesterSiteId,
+    welcome: policy.newRequesterWelcome,
+    reason: site === null ? why : `${why}; site by ${site.by}`,
+  };
 }
 
 function byDefault(policy: MailboxPolicy, why: string): RequesterDecision {

@@ -32,6 +32,48 @@ async function settingsOf(id: number) {
   return settings;
 }
 
+describe('POST /api/Mailbox/ID/refetch', () => {
+  it('asks again for what was given up, and says what that was', async () => {
+    const { db } = fixture;
+    const id = await newMailbox(fixture);
+    const folder = await db
+      .insertInto('folder')
+      .values({ mailbox_id: id, path: 'INBOX', epoch: '7' })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    const row = { mailbox_id: id, folder_id: folder.id, epoch: '7', size: 10, reason: 'NO Message corrupt' };
+    await db
+      .insertInto('ledger')
+      .values([
+        { ...row, key: '1', state: 'fetch_failed' },
+        { ...row, key: '2', state: 'fetch_failed' },
+        { ...row, key: '3', state: 'oversized' },
+        { ...row, key: '4', state: 'skipped' },
+      ])
+      .execute();
+    const ask = async (body: object) => {
+      const answer = await fixture.send('POST', `/api/Mailbox/${id}/refetch`, body);
+      expect(answer.statusCode, answer.payload).toBe(202);
+      return answer.json<{ asked: number; messages: { key: string }[] }>();
+    };
+    expect(await ask({ key: '2' })).toEqual({
+      asked: 1,
+      messages: [{ folder: 'INBOX', key: '2', size: 10, reason: 'NO Message corrupt' }],
+    });
+    expect((await ask({ oversized: true })).messages.map(({ key }) => key)).toEqual(['3']);
+    expect((await ask({})).messages.map(({ key }) => key)).toEqual(['1']);
+    expect(await ask({})).toEqual({ asked: 0, messages: [] });
+    const audit = await db
+      .selectFrom('audit_log')
+      .select('actor')
+      .where('action', '=', 'refetch')
+      .where('entity_id', '=', String(id))
+      .execute();
+    expect(audit.map(({ actor }) => actor)).toEqual(Array(3).fill(expect.stringMatching(/^client:/)));
+    expect((await fixture.send('POST', '/api/Mailbox/999999/refetch', {})).statusCode).toBe(404);
+  });
+});
+
 describe('POST /api/Mailbox creates', () => {
   it('with the defaults of Halo, and says what they do', async () => {
     const row = await create();

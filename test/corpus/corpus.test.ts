@@ -69,6 +69,14 @@ if (existsSync(CORPUS)) {
       }
     });
 
+    it('T16.1 lists the files that Outlook wrapped', () => {
+      const wrapped = messages.flatMap(({ message }) =>
+        message!.leaves.filter(({ reason }) => reason?.startsWith('Inside part')),
+      );
+      const kitten = { filename: 'kitten-playing-with-a-christmas-tree.jpg', size: 375_081 };
+      expect(wrapped).toContainEqual(expect.objectContaining(kitten));
+    });
+
     it('T16.1 loses no body', () => {
       for (const { path, message } of messages) {
         const has = message!.leaves.some((leaf) => leaf.use === 'body' && leaf.size > 10);

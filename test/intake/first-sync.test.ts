@@ -2,7 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { fail } from '../../src/errors.ts';
 import { Poller } from '../../src/intake/poller.ts';
-import { countBy, names, startIntake, stepping, USER } from '../support/intake.ts';
+import { judgeMailbox } from '../../src/observe/health.ts';
+import { watchMailboxes } from '../../src/store/watch.ts';
+import { countBy, type Intake, names, startIntake, stepping, USER } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
 
 const DAY = 86_400_000;
@@ -108,6 +110,9 @@ describe('first sync: since', () => {
   });
 });
 
+const stateOf = async (intake: Intake) =>
+  await intake.db.selectFrom('mailbox_state').selectAll().executeTakeFirstOrThrow();
+
 describe('several folders', () => {
   it('have cursors of their own, and equal UIDs in them do not meet', async () => {
     const intake = await startIntake({ folders: ['INBOX', 'Sent'], dedup: 'none' });
@@ -129,28 +134,61 @@ describe('several folders', () => {
   });
 
   it('one that is missing does not stop the others, and the mailbox does not count as listed', async () => {
-    const intake = await startIntake({ folders: ['INBOX', 'Nowhere', 'Sent'], pollSeconds: 3600 });
+    const intake = await startIntake({ folders: ['Nowhere', 'INBOX', 'Sent'], pollSeconds: 3600 });
     intake.deliver(['a']);
     intake.deliver(['b'], 'Sent');
     const poller = new Poller(intake.context, intake.held, intake.source(), false);
     poller.start();
-    await expect.poll(() => intake.toldOf('mailbox.failed').length, { timeout: 20_000 }).toBe(1);
+    await expect.poll(async () => (await stateOf(intake)).phase, { timeout: 20_000 }).toBe('folder_missing');
     expect(await intake.subjects()).toEqual(['a', 'b']);
-    expect(intake.toldOf('mailbox.failed')[0]).toMatchObject({ code: 'folder_missing' });
-    const listedAt = async (): Promise<unknown> =>
-      (
-        await intake.db
-          .selectFrom('mailbox_state')
-          .select('last_listed_at as at')
-          .where('mailbox_id', '=', intake.held.mailbox.id)
-          .executeTakeFirstOrThrow()
-      ).at;
-    expect(await listedAt()).toBeNull();
+    expect(await stateOf(intake)).toMatchObject({
+      last_listed_at: null,
+      missing_folders: ['Nowhere'],
+      last_error_code: 'folder_missing',
+      last_error: 'Not on the server: "Nowhere"',
+    });
+    // The same session hears of new mail in a folder that is there, and looks for the missing one again.
+    for (const [index, subject] of ['c', 'd'].entries()) {
+      intake.deliver([subject]);
+      await expect
+        .poll(async () => (await stateOf(intake)).consecutive_errors, { timeout: 20_000 })
+        .toBeGreaterThanOrEqual(index + 2);
+      expect(await intake.subjects()).toContain(subject);
+    }
+    expect(intake.server.accepted).toBe(1);
+    expect(intake.toldOf('mailbox.failed')).toEqual([]);
+    const { mailboxes, now } = await watchMailboxes(intake.db);
+    expect(judgeMailbox(mailboxes[0]!, 3, now)).toMatchObject({
+      status: 'blocked',
+      reason: expect.stringContaining('folder_missing ("Nowhere")'),
+    });
+
     intake.server.store.createFolder(USER, 'Nowhere');
-    intake.deliver(['c'], 'Nowhere');
+    intake.deliver(['e'], 'Nowhere');
     poller.wake();
-    await expect.poll(listedAt, { timeout: 20_000 }).not.toBeNull();
-    expect(await intake.subjects()).toEqual(['a', 'b', 'c']);
+    await expect.poll(async () => (await stateOf(intake)).last_listed_at, { timeout: 20_000 }).not.toBeNull();
+    expect(await intake.subjects()).toEqual(['a', 'b', 'c', 'd', 'e']);
+    await expect.poll(async () => (await stateOf(intake)).phase, { timeout: 20_000 }).toBe('waiting');
+    expect(await stateOf(intake)).toMatchObject({ missing_folders: [], last_error_code: null });
+    // However many passes there were.
+    expect(intake.told.map(({ name }) => name).filter((name) => /^folder\./.test(name))).toEqual([
+      'folder.missing',
+      'folder.found',
+    ]);
+    await poller.stop();
+  });
+
+  it('when none is there the mailbox is blocked after three attempts, not its login', async () => {
+    const intake = await startIntake({ folders: ['Nowhere'], pollSeconds: 3600 });
+    const poller = new Poller(intake.context, intake.held, intake.source(), false);
+    intake.context.events.listen((name) => {
+      if (name === 'mailbox.failed') setImmediate(() => poller.wake());
+    });
+    poller.start();
+    await expect.poll(() => intake.toldOf('mailbox.blocked').length, { timeout: 20_000 }).toBe(1);
+    expect(intake.toldOf('mailbox.failed')).toHaveLength(2);
+    await expect.poll(async () => (await stateOf(intake)).phase, { timeout: 20_000 }).toBe('blocked');
+    expect(await stateOf(intake)).toMatchObject({ missing_folders: ['Nowhere'], consecutive_errors: 3 });
     await poller.stop();
   });
 

@@ -26,6 +26,7 @@ const wellMailbox: WatchedMailbox = {
   lastListedAt: ago(30),
   lastErrorCode: null,
   consecutiveErrors: 0,
+  missingFolders: [],
   syncDone: 0,
   syncTotal: 0,
   syncProgressAt: null,
@@ -79,6 +80,47 @@ const mailboxCases: MailboxCase[] = [
     mailbox: { phase: 'auth_blocked', lastListedAt: ago(1), lastErrorCode: 'auth_failed' },
     status: 'blocked',
     reason: /waits for a person/,
+  },
+  {
+    name: 'TLS does not fit, which waiting does not cure',
+    mailbox: { phase: 'blocked', lastErrorCode: 'tls_failed' },
+    status: 'blocked',
+    reason: /waits for a person: tls_failed\. Check the TLS mode/,
+  },
+  {
+    name: 'one of its folders is missing for three passes',
+    mailbox: {
+      phase: 'folder_missing',
+      lastListedAt: ago(10),
+      lastErrorCode: 'folder_missing',
+      consecutiveErrors: 3,
+      missingFolders: ['Nowhere'],
+    },
+    status: 'blocked',
+    reason:
+      /folder_missing \("Nowhere"\)\. Create the folder on the server, or.* Its other folders are read\./,
+  },
+  {
+    name: 'all of its folders are missing',
+    mailbox: {
+      phase: 'blocked',
+      lastErrorCode: 'folder_missing',
+      missingFolders: ['a', 'b', 'c', 'd', 'e', 'f', 'g'],
+    },
+    status: 'blocked',
+    reason:
+      /\("a", "b", "c", "d", "e", 2 more\)\. Create the folder on the server, or take it out of the mailbox\. `/,
+  },
+  {
+    name: 'a folder is missing for a moment',
+    mailbox: {
+      phase: 'folder_missing',
+      lastErrorCode: 'folder_missing',
+      consecutiveErrors: 2,
+      missingFolders: ['Nowhere'],
+    },
+    status: 'ok',
+    reason: /30 s ago/,
   },
   {
     name: 'an error code that this version does not know',

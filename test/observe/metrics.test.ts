@@ -27,6 +27,7 @@ const facts: Facts = {
       lastListedAt: new Date('2026-03-01T11:59:30Z'),
       lastErrorCode: null,
       consecutiveErrors: 0,
+      missingFolders: [],
       syncDone: 10,
       syncTotal: 10,
       syncProgressAt: null,

@@ -4,7 +4,8 @@
  */
 import { onTestFinished } from 'vitest';
 import type { HeldMailbox, IntakeContext } from '../../src/intake/context.ts';
-import { FolderSync, type PassOptions } from '../../src/intake/folder-sync.ts';
+import type { PassOptions } from '../../src/intake/folder-pass.ts';
+import { FolderSync } from '../../src/intake/folder-sync.ts';
 import { type LabImapOptions, LabImapServer } from '../../src/lab/imap/server.ts';
 import { type EventData, type EventName, Events } from '../../src/observe/events.ts';
 import { RawStore } from '../../src/raw/raw-store.ts';

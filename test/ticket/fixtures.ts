@@ -3,13 +3,9 @@ import { compileRules } from '../../src/rule/compile.ts';
 import { matchRules } from '../../src/rule/match.ts';
 import type { Rule } from '../../src/rule/rule.ts';
 import { buildView } from '../../src/rule/view.ts';
+import { defaultMailboxSettings } from '../../src/store/mailbox-settings.ts';
 import type { OutcomeInput } from '../../src/ticket/effects.ts';
-import {
-  defaultGlobalPolicy,
-  defaultMailboxPolicy,
-  type GlobalPolicy,
-  type MailboxPolicy,
-} from '../../src/ticket/policy.ts';
+import { defaultGlobalPolicy, type GlobalPolicy, type MailboxPolicy } from '../../src/ticket/policy.ts';
 import { ruleClaims } from '../../src/ticket/rule-claims.ts';
 import type { ThreadContext, ThreadFacts, ThreadResult, ThreadTicket } from '../../src/ticket/thread.ts';
 import { makeMessage } from '../rule/fixtures.ts';
@@ -68,7 +64,10 @@ export function makeInput(
     senderIsAgent: false,
     tickets: { thread: null, alert: null, supplier: null },
     alreadyIn: [],
-    mailbox: { addresses: ['help@desk.example'], policy: { ...defaultMailboxPolicy(), ...mailbox } },
+    mailbox: {
+      addresses: ['help@desk.example'],
+      policy: { ...defaultMailboxSettings('', '').policy, ...mailbox },
+    },
     ownAddresses: ['help@desk.example', 'sales@desk.example'],
     global: { ...defaultGlobalPolicy(), ...global },
     ...rest,

@@ -332,16 +332,6 @@ describe('suppliers and services', () => {
 });
 
 describe('a new ticket', () => {
-  it('takes its type from the rule, else from the mailbox', () => {
-    expect(decide({ mailbox: { ticketTypeId: 9 } })).toMatchObject({ ticket: { typeId: 9 } });
-    expect(decide({ mailbox: { ticketTypeId: 9 }, rule: makeRule({ ticketTypeId: 4 }) })).toMatchObject({
-      ticket: { typeId: 4 },
-    });
-    expect(decide({ mailbox: { ticketTypeId: 9 }, rule: makeRule({ ticketTypeId: -1 }) })).toMatchObject({
-      ticket: { typeId: 9 },
-    });
-  });
-
   it('takes the values of the rule, as a list, with hostile names as data (T24)', () => {
     const rule = ruleWithSlot(
       1,
@@ -402,6 +392,28 @@ describe('a new ticket', () => {
     expect(decide({ rule: makeRule({ dontUpdateFromAddress: true }) })).toMatchObject({
       effects: { keepTicketAddress: true },
     });
+  });
+});
+
+describe('the type of a new ticket', () => {
+  const alert = (ticketTypeId: number): Changes => ({ rule: makeRule({ type: 'alert', ticketTypeId }) });
+  const help = (ticketTypeId: number): Changes => ({
+    rule: makeRule({ type: 'help_request', ticketTypeId }),
+  });
+  const set = { global: { ticketTypeId: 7, alertTicketTypeId: 21 } };
+  it.each<[string, Changes, number]>([
+    ['none is set anywhere', {}, 0],
+    ['that of the installation', set, 7],
+    ['that of the mailbox first', { ...set, mailbox: { ticketTypeId: 9 } }, 9],
+    ['a rule that names none', { ...set, ...help(-1) }, 7],
+    ['a rule that names one', { ...set, ...help(4), mailbox: { ticketTypeId: 9 } }, 4],
+    ['a rule that names 0', { ...set, ...help(0), mailbox: { ticketTypeId: 9 } }, 0],
+    ['an alert', { ...set, ...alert(-1) }, 21],
+    ['an alert in a mailbox with a type', { ...set, ...alert(-1), mailbox: { ticketTypeId: 9 } }, 9],
+    ['an alert rule that names one', { ...set, ...alert(5) }, 5],
+    ['an alert where alerts have no type of their own', { ...alert(-1), global: { ticketTypeId: 7 } }, 7],
+  ])('%s', (_name, changes, typeId) => {
+    expect(decide(changes)).toMatchObject({ ticket: { typeId } });
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Address } from '../../src/message/message.ts';
-import { defaultGlobalPolicy, defaultMailboxPolicy, type MailboxPolicy } from '../../src/ticket/policy.ts';
+import { defaultMailboxSettings } from '../../src/store/mailbox-settings.ts';
+import { defaultGlobalPolicy, type MailboxPolicy } from '../../src/ticket/policy.ts';
 import {
   type KnownRequester,
   type RequesterFacts,
@@ -40,9 +41,9 @@ function resolve(
   return resolveRequester(
     from,
     options.claim ?? null,
-    { candidates: [anna, bob], claimed: [], siteId: null, ...options.facts },
+    { candidates: [anna, bob], claimed: [], siteOf: () => null, ...options.facts },
     {
-      mailbox: { ...defaultMailboxPolicy(), ...options.mailbox },
+      mailbox: { ...defaultMailboxSettings('', '').policy, ...options.mailbox },
       global: { ...defaultGlobalPolicy(), alternativeAddresses: options.alternativeAddresses ?? false },
       ownAddresses: ['help@desk.example'],
     },
@@ -144,7 +145,12 @@ describe('an unknown sender', () => {
   });
 
   it('comes to the site that was found for it', () => {
-    expect(resolve(stranger, { facts: { siteId: 8 }, mailbox: { newRequesterSiteId: 3 } })).toMatchObject({
+    expect(
+      resolve(stranger, {
+        facts: { siteOf: () => ({ siteId: 8, by: 'domain' }) },
+        mailbox: { newRequesterSiteId: 3 },
+      }),
+    ).toMatchObject({
       siteId: 8,
     });
   });

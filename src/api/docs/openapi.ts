@@ -10,12 +10,13 @@ HaloPSA can use unchanged: POST creates and updates, always with arrays; propert
 are read in any letter case; unknown properties are ignored. What Halo does not have is under the property penstock
 or marked as ours. All paths below /api also work without it.`;
 
-export const TAGS = [
+const TAGS = [
   { name: 'Sign-in', description: 'Tokens, and what clients call first.' },
   { name: 'Mailbox', description: 'Accounts that are polled.' },
   { name: 'EmailRule', description: 'Rules that decide what a message leads to.' },
   { name: 'IncomingEmail', description: 'One record for every message.' },
   { name: 'Mail', description: 'Mail that programs hand in.' },
+  { name: 'Site', description: 'Where new users belong.' },
   { name: 'Operation', description: 'Health, metrics and this document.' },
 ];
 

@@ -125,7 +125,9 @@ const named = {
   pagerduty_service_name: text('Its name.'),
   splunkoncall: flag('The rule handles Splunk On-Call mail.'),
   guid: uuid('Computed: a second, global id.'),
-  _warning: text('Only in answers: what you should know about this rule.'),
+  _warning: text(
+    'Only in answers: what you should know about this rule, such as why Penstock switched it off.',
+  ),
   fieldmappings: Type.Optional(
     Type.Unsafe<FieldMappingItem[] | null>({
       type: ['array', 'null'],

@@ -23,7 +23,7 @@ import {
 } from './enums.ts';
 
 type KeysOf<T> = {
-  [K in keyof Rule]: Rule[K] extends T ? (T extends Rule[K] ? K : never) : never;
+  [K in keyof Rule]-?: Rule[K] extends T ? (T extends Rule[K] ? K : never) : never;
 }[keyof Rule];
 
 /** Plain fields: Halo's name, ours, and the value when it is cleared. */
@@ -72,7 +72,7 @@ export function viewRule(rule: Rule, mailboxName: string | null, details: boolea
     '3matchtype': USER_MATCH.code(rule.userMatch),
     response_template_name: null,
     guid: rule.guid,
-    _warning: null,
+    _warning: rule.disabledReason ?? null,
     fieldmappings: details ? rule.fieldMappings.map((mapping) => viewMapping(mapping, rule.id)) : null,
     patterns: rule.patterns,
   };
@@ -121,6 +121,8 @@ function viewMapping(mapping: FieldMapping, ruleId: number): FieldMappingItem {
  */
 export function draftRule(item: RuleItem, current: Rule | null): Rule {
   const rule = current === null ? emptyRule() : structuredClone(current);
+  // Whoever changes the rule has seen it.
+  delete rule.disabledReason;
   if (item.type !== undefined && item.type !== null) rule.type = wordOf(RULE_TYPE, item.type, 'type');
   else if (current === null) throw invalid('type', `is missing; it must be one of ${RULE_TYPE.allowed}`);
   else if (item.type === null) throw invalid('type', 'cannot be cleared');

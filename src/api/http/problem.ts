@@ -71,7 +71,7 @@ const CLASS_NAMES: Partial<Record<ErrorCode, string>> = {
 const WRONG_VALUE: readonly ErrorCode[] = ['validation_failed', 'rule_invalid'];
 
 /** The body for an error of ours. */
-export function problemBody(error: PenstockError, requestId: string): ProblemBody {
+function problemBody(error: PenstockError, requestId: string): ProblemBody {
   const { code, message, hint } = error;
   return {
     ClassName:

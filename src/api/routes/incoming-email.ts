@@ -105,7 +105,7 @@ export function emailRoutes(app: Api, context: ApiContext): void {
         return { queued: await releaseEmails(tx, ids, actorOf(request)), more: found.length > ids.length };
       });
       await services.enqueue(queued);
-      return { released: queued.length, ids: queued.map(({ id }) => id), more };
+      return { released: queued.length, ids: queued.map(({ id }) => id).sort((a, b) => a - b), more };
     },
   );
 

@@ -138,7 +138,7 @@ export function extendedFilename(filename: string, charset = 'utf-8', pieceLengt
 }
 
 /** Text in a charset. ISO-2022-JP, which the library lacks, is made from EUC-JP (RFC 1468). */
-export function encodeText(text: string, charset: string): Buffer {
+function encodeText(text: string, charset: string): Buffer {
   if (charset.toLowerCase() !== 'iso-2022-jp') return iconv.encode(text, charset);
   const chunks: Buffer[] = [];
   let inJapanese = false;
@@ -153,7 +153,7 @@ export function encodeText(text: string, charset: string): Buffer {
   return Buffer.concat(chunks);
 }
 
-export function transferEncode(bytes: Buffer, encoding: Encoding): Buffer {
+function transferEncode(bytes: Buffer, encoding: Encoding): Buffer {
   if (encoding === 'base64') return Buffer.from(base64Lines(bytes));
   if (encoding === 'quoted-printable') return Buffer.from(quotedPrintable(bytes));
   return bytes;

@@ -79,7 +79,7 @@ const TRICKLE: readonly SampleKind[] = [
   'invoice',
 ];
 
-export const DEFAULT_START = new Date('2026-03-02T07:30:00Z');
+const DEFAULT_START = new Date('2026-03-02T07:30:00Z');
 
 /** A stream of samples that remembers what it wrote: conversations and problems that are open. */
 export class SampleStream {
