@@ -5,7 +5,7 @@ import { LIMITS } from '../limits.ts';
 import type { WorkerAnswer } from './worker.ts';
 
 /** A task that waits so long for a thread gets another one, as long as there may be more. */
-const PATIENCE_MS = 1_000;
+const PATIENCE_MS = 3_000;
 /** A thread beyond the first that has nothing to do for so long is ended. */
 const IDLE_MS = 60_000;
 
@@ -14,7 +14,7 @@ export interface PoolOptions {
   filename: string | URL;
   /**
    * How many tasks may run at once, each in a thread of its own. One thread does most of the time: the others start
-   * when a task has waited for a second, as behind a message that takes long, and end when they are idle.
+   * when a task has waited for some seconds, as behind a message that takes long, and end when they are idle.
    */
   threads: number;
   /** Heap of one thread. Buffers lie outside of it, so the bytes of a message are bounded by their own limit. */
