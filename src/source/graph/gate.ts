@@ -6,7 +6,7 @@ import { fail } from '../../errors.ts';
 import { TokenBucket } from '../imap/connection-budget.ts';
 import type { GraphOptions } from './settings.ts';
 
-type Limits = Pick<GraphOptions, 'concurrency' | 'requestsPerMinute' | 'patienceMs'>;
+type Limits = Pick<GraphOptions, 'concurrency' | 'requestsPerMinute' | 'burst' | 'patienceMs'>;
 
 /** Ends a request's stay; calling it again does nothing. */
 export type Leave = () => void;
@@ -24,7 +24,8 @@ export class Gate {
   constructor(limits: Limits, now: () => number = () => performance.now()) {
     this.#limits = limits;
     this.#now = now;
-    this.#bucket = new TokenBucket(limits.requestsPerMinute, limits.requestsPerMinute / 3, now());
+    const { requestsPerMinute, burst } = limits;
+    this.#bucket = new TokenBucket(requestsPerMinute + burst, burst, now());
   }
 
   /** Lets nobody in for `ms`: what Retry-After asked for. A shorter wish does not undo a longer one. */

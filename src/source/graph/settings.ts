@@ -38,8 +38,12 @@ export interface GraphOptions {
   minBytesPerSecond: number;
   /** Requests at once. Exchange allows 4 for each application and mailbox. */
   concurrency: number;
-  /** Requests in any 60 seconds. Exchange allows 10,000 in 10 minutes for each application and mailbox. */
+  /**
+   * Requests a minute in the long run, and so many on top when few were made before. Exchange allows 10,000 in 10
+   * minutes for each application and mailbox: the two leave some of that to others of the same application.
+   */
   requestsPerMinute: number;
+  burst: number;
   /** The longest that one request waits because the server asked for it; above that the session ends. */
   patienceMs: number;
   /** The first wait after an answer that asks for patience without saying how much. */
@@ -55,6 +59,7 @@ export const DEFAULT_GRAPH_OPTIONS: GraphOptions = {
   minBytesPerSecond: 8 * 1024,
   concurrency: 3,
   requestsPerMinute: 900,
+  burst: 500,
   patienceMs: 120_000,
   retryMs: 2_000,
   renewCursorMs: 60 * 60_000,
