@@ -24,6 +24,8 @@ export const QUICK: Partial<GraphOptions> = {
   answerMs: 5_000,
   bodyIdleMs: 3_000,
   patienceMs: 10_000,
+  requestsPerMinute: 100_000,
+  burst: 50_000,
 };
 
 /** Tokens that are given out in turn, the last one again and again. `asked` has what was refused before each. */

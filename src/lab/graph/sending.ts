@@ -1,4 +1,5 @@
 /** Sends an answer, or commits a fault instead. */
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errorAnswer, GraphFault, type LabAnswer } from './answer.ts';
@@ -101,12 +102,12 @@ async function endless(response: ServerResponse): Promise<number> {
   response.writeHead(200, { 'Content-Type': 'text/plain' });
   const chunk = Buffer.alloc(64 * 1024, 'x');
   while (!response.destroyed) {
-    if (!response.write(chunk)) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      response.once('drain', resolve);
-      response.once('close', resolve);
-      await promise;
-    }
+    if (response.write(chunk)) continue;
+    // Whichever comes first; the other must not be left listening.
+    const over = new AbortController();
+    const { signal } = over;
+    await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })]).catch(() => undefined);
+    over.abort();
   }
   return 200;
 }

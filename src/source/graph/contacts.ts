@@ -37,7 +37,9 @@ export async function listContacts(client: GraphClient, most: number): Promise<C
     const page = ((await client.json(path, { what: 'list contacts' })) ?? {}) as GraphPage<GraphContact>;
     if (!Array.isArray(page.value)) throw fail('server_protocol', 'The answer is no list of contacts');
     contacts.push(...page.value.map(contactOf));
-    path = page['@odata.nextLink'];
+    const next = page['@odata.nextLink'];
+    if (next === path) throw fail('server_protocol', 'The next page is the same page again');
+    path = next;
   }
   return contacts.slice(0, most);
 }

@@ -5,7 +5,7 @@
  */
 import https from 'node:https';
 import { Readable } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import tls from 'node:tls';
 import { type Context, GraphClientError, type Middleware } from '@microsoft/microsoft-graph-client';
 import { fail, type PenstockError } from '../../errors.ts';
 import { tlsOptions } from '../probe.ts';
@@ -33,11 +33,14 @@ export class GraphTransport implements Middleware {
   constructor(settings: GraphSettings, options: GraphOptions) {
     this.#origin = graphOrigin(settings.graphHost);
     this.#options = options;
-    // A body that somebody reads holds its connection.
+    const { rejectUnauthorized, ca } = tlsOptions(settings);
     this.#agent = new https.Agent({
       keepAlive: true,
+      // A body that somebody reads holds its connection.
       maxSockets: options.concurrency * 2,
-      ...tlsOptions(settings),
+      rejectUnauthorized,
+      // Made once: the agent finds its connections by their options, and a hundred authorities are much to compare.
+      ...(ca ? { secureContext: tls.createSecureContext({ ca }) } : {}),
     });
   }
 
@@ -86,7 +89,7 @@ export class GraphTransport implements Middleware {
     const waiting = setTimeout(() => end('stalled', `No answer within ${answerMs} ms`), answerMs);
     request.on('socket', (socket) => {
       if (request.reusedSocket) clearTimeout(connecting);
-      else (socket as TLSSocket).once('secureConnect', () => clearTimeout(connecting));
+      else (socket as tls.TLSSocket).once('secureConnect', () => clearTimeout(connecting));
     });
     // Stays attached: errors may follow one another, and one that nobody listens to ends the process.
     request.on('error', reject);
