@@ -106,7 +106,9 @@ async function endless(response: ServerResponse): Promise<number> {
     // Whichever comes first; the other must not be left listening.
     const over = new AbortController();
     const { signal } = over;
-    await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })]).catch(() => undefined);
+    await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })]).catch(
+      () => undefined,
+    );
     over.abort();
   }
   return 200;
