@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Action } from '../../src/lab/graph/faults.ts';
 import { type GraphIntake, startGraphIntake } from '../support/graph-intake.ts';
 import { startGraphLab } from '../support/graph-lab.ts';
-import { countBy, names } from '../support/intake.ts';
+import { countBy, names, stepping } from '../support/intake.ts';
 
 const POISONS: readonly [string, Action][] = [
   ['500 ErrorContentConversionFailed', { do: 'answer', status: 500, code: 'ErrorContentConversionFailed' }],
@@ -75,6 +75,19 @@ describe('T3.3 one message cannot be read', () => {
     expect(await intake.ledger()).toEqual([]);
     granted();
     expect(await intake.pass()).toBe(3);
+  });
+
+  it('T3.3 nor is a network that is away', async () => {
+    const intake = await startGraphIntake();
+    intake.lab.deliver('m1');
+    const gone = intake.pass({
+      wrap: (session) =>
+        stepping(session, (_step, call) => {
+          if (call === 'fetch') void intake.server.stop();
+        }),
+    });
+    await expect(gone).rejects.toMatchObject({ code: expect.stringMatching(/^connect/) });
+    expect(await intake.ledger()).toEqual([]);
   });
 
   it('T3.3 a server that fails on a page is asked for smaller ones', async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { fail } from '../../src/errors.ts';
 import { type GraphIntake, startGraphIntake } from '../support/graph-intake.ts';
-import { ANN } from '../support/graph-lab.ts';
+import { ANN, startGraphLab } from '../support/graph-lab.ts';
 import { countBy, names, stepping } from '../support/intake.ts';
 
 /** Every message on the server has one row, and no key has two of one epoch. */
@@ -169,6 +169,16 @@ describe('T7.1 the folder, or the mailbox, is another one', () => {
     expect(after[5]!.key).not.toBe(before[5]!.key);
     expect(after[5]!.email).toBe(before[5]!.email);
     await expectAccounted(intake);
+  });
+
+  it('T7.1 so it is when that happens while the session lives', async () => {
+    const lab = await startGraphLab();
+    lab.deliver('m1');
+    const session = await lab.session();
+    const before = await session.open('INBOX');
+    expect((await session.open('INBOX')).epoch).toBe(before.epoch);
+    lab.server.addMailbox(ANN);
+    expect((await session.open('INBOX')).epoch).not.toBe(before.epoch);
   });
 
   it('T7.1 a stored link to another host is not followed', async () => {

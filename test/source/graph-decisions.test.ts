@@ -78,6 +78,7 @@ describe('errors', () => {
     expect(retryAfterMs('Wed, 21 Oct 2026 07:27:30 GMT', date, 0)).toBe(0);
     expect(retryAfterMs('Wed, 21 Oct 2026 07:28:30 GMT', null, Date.parse(date))).toBe(30_000);
     expect(retryAfterMs('soon', date, 0)).toBe(null);
+    expect(retryAfterMs('999999999', date, 0)).toBe(3_600_000);
   });
 
   it('knows what is wrong when Entra gives no token', () => {

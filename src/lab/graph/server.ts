@@ -100,8 +100,9 @@ export class LabGraphServer {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Stops listening and cuts every connection. */
+  /** Stops listening and cuts every connection. May be called again. */
   async stop(): Promise<void> {
+    if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');
     this.#server.close();
     for (const socket of this.#open) socket.destroy();

@@ -13,6 +13,8 @@ export interface Refusal {
 }
 
 const TEXT_LENGTH = 300;
+/** A server that asks for more is asked again by then: it may have been a slip. */
+const LONGEST_WAIT_MS = 60 * 60_000;
 
 /** Codes whose meaning does not depend on the status. Case is not reliable: Exchange and the docs differ. */
 const BY_CODE: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
@@ -102,11 +104,12 @@ export function networkError(thrown: unknown, what: string): PenstockError {
 /** Retry-After in milliseconds: seconds, or a date that is compared with the server's own clock (`date`). */
 export function retryAfterMs(header: string | null, date: string | null, nowMs: number): number | null {
   if (header === null) return null;
-  if (/^\d{1,9}$/.test(header.trim())) return Number(header) * 1000;
+  if (/^\d{1,9}$/.test(header.trim())) return Math.min(Number(header) * 1000, LONGEST_WAIT_MS);
   const until = Date.parse(header);
   if (Number.isNaN(until)) return null;
   const serverNow = date === null ? Number.NaN : Date.parse(date);
-  return Math.max(0, until - (Number.isNaN(serverNow) ? nowMs : serverNow));
+  const wait = until - (Number.isNaN(serverNow) ? nowMs : serverNow);
+  return Math.min(Math.max(0, wait), LONGEST_WAIT_MS);
 }
 
 /** Shortened and without control characters. Never more: it may quote mail. */

@@ -15,9 +15,11 @@ const ASK = { what: 'get the MIME of a message' };
 const FOR_ALL: ReadonlySet<ErrorCode> = new Set([
   'auth_failed',
   'mailbox_missing',
-  'internal',
   'dns_failed',
+  'connect_failed',
+  'connect_timeout',
   'tls_failed',
+  'internal',
 ]);
 /** Errors that one message may cause again and again: a server that fails on it hangs, breaks off, or says "busy". */
 const SUSPICIOUS: ReadonlySet<ErrorCode> = new Set(['connection_lost', 'stalled', 'server_busy']);

@@ -5,7 +5,7 @@ import type { GraphFolder, GraphPage } from './types.ts';
 
 export interface FoundFolder {
   id: string;
-  /** As the server spells it: the same folder is always one path. */
+  /** As the server spells it, whatever case was asked for. */
   path: string;
   count: number;
 }

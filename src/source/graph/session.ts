@@ -36,8 +36,10 @@ export async function mailboxEpoch(client: GraphClient): Promise<string> {
 
 export class GraphSession implements Session {
   readonly #client: GraphClient;
-  readonly #epoch: string;
+  #epoch: string;
   #folder: FoundFolder | null = null;
+  /** Ids of the folders that were opened, by path. */
+  readonly #ids = new Map<string, string>();
 
   constructor(client: GraphClient, epoch: string) {
     this.#client = client;
@@ -48,6 +50,9 @@ export class GraphSession implements Session {
     this.#live();
     this.#folder = null;
     const folder = await findFolder(this.#client, path);
+    // Another folder under the same name: it may well be another mailbox under the same address.
+    if ((this.#ids.get(folder.path) ?? folder.id) !== folder.id) this.#epoch = await mailboxEpoch(this.#client);
+    this.#ids.set(folder.path, folder.id);
     this.#folder = folder;
     // Whether anything may be changed shows when it is tried.
     return { path: folder.path, epoch: this.#epoch, count: folder.count, writable: true };
