@@ -60,7 +60,10 @@ describe('T4.1 a server that goes silent', () => {
 
   it('T4.1 a stream that nobody reads gives its connection back', async () => {
     const lab = await startGraphLab();
-    const { immutableId } = lab.server.deliver(ANN, Buffer.from(`Subject: x\r\n\r\n${'x'.repeat(3_000_000)}`));
+    const { immutableId } = lab.server.deliver(
+      ANN,
+      Buffer.from(`Subject: x\r\n\r\n${'x'.repeat(3_000_000)}`),
+    );
     const session = await lab.session();
     for (let round = 0; round < 8; round += 1) {
       const stream = await session.stream(immutableId, 10_000_000);

@@ -4,7 +4,7 @@ import { type ErrorCode, fail } from '../../src/errors.ts';
 import { formatCursor, idDigest, isDeltaLink, isPinned, parseCursor } from '../../src/source/graph/cursor.ts';
 import { networkError, refusalError, retryAfterMs } from '../../src/source/graph/errors.ts';
 import { listedOf } from '../../src/source/graph/listed.ts';
-import { retryInMs } from '../../src/source/graph/retry.ts';
+import { type Failure, retryInMs } from '../../src/source/graph/retry.ts';
 import { graphOrigin } from '../../src/source/graph/settings.ts';
 import { tokenFault } from '../../src/source/graph/token-faults.ts';
 
@@ -98,7 +98,7 @@ describe('retries', () => {
   const limits = { patienceMs: 120_000, retryMs: 2_000 };
   const busy = (status: number, backoffMs: number | null) =>
     fail('server_busy', 'busy', { status, backoffMs });
-  const cases: [string, Parameters<typeof retryInMs>[0], number | null][] = [
+  const cases: [string, Omit<Failure, 'waitedMs'> & { waitedMs?: number }, number | null][] = [
     ['429 waits as long as asked', { error: busy(429, 30_000), attempt: 1, repeatable: true }, 30_000],
     [
       '429 for a POST too: it was not done',
@@ -108,6 +108,11 @@ describe('retries', () => {
     [
       '429 that asks for more than patience',
       { error: busy(429, 121_000), attempt: 1, repeatable: true },
+      null,
+    ],
+    [
+      '429 that asks for it again and again',
+      { error: busy(429, 30_000), attempt: 3, waitedMs: 91_000, repeatable: true },
       null,
     ],
     ['without Retry-After the waits double', { error: busy(503, null), attempt: 3, repeatable: true }, 8_000],
@@ -121,8 +126,8 @@ describe('retries', () => {
   ];
   for (const [name, failure, expected] of cases) {
     it(name, () => {
-      expect(retryInMs(failure, limits, 0)).toBe(expected);
-      const latest = retryInMs(failure, limits, 0.999);
+      expect(retryInMs({ waitedMs: 0, ...failure }, limits, 0)).toBe(expected);
+      const latest = retryInMs({ waitedMs: 0, ...failure }, limits, 0.999);
       expect(latest === null || latest >= expected!).toBe(true);
     });
   }

@@ -28,7 +28,14 @@ it('finds folders by path, use or well-known name, in any language and case', as
   for (const [path, id, spelled] of cases) {
     expect(await findFolder(client, path), path).toMatchObject({ id, path: spelled });
   }
-  for (const path of ['Support', 'INBOX/Nowhere', 'Posteingang/Support/x', '', '/', "x' or displayName ne '"]) {
+  for (const path of [
+    'Support',
+    'INBOX/Nowhere',
+    'Posteingang/Support/x',
+    '',
+    '/',
+    "x' or displayName ne '",
+  ]) {
     await expect(findFolder(client, path), path).rejects.toMatchObject({ code: 'folder_missing' });
   }
 });
@@ -40,5 +47,7 @@ it('makes what is missing of a path, once, also when somebody else does so meanw
   onTestFinished(() => client.close());
   const [one, two] = await Promise.all([ensureFolder(client, 'A/B/C'), ensureFolder(client, 'A/B/C')]);
   expect(one.id).toBe(two.id);
-  expect([...mailbox.folders.values()].filter(({ displayName }) => /^[ABC]$/.test(displayName))).toHaveLength(3);
+  expect([...mailbox.folders.values()].filter(({ displayName }) => /^[ABC]$/.test(displayName))).toHaveLength(
+    3,
+  );
 });

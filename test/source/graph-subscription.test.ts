@@ -1,7 +1,8 @@
 /** Subscriptions to new mail, and what is made of what comes in by them. */
+
+import { once } from 'node:events';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LifecycleEvent } from '../../src/lab/graph/subscriptions.ts';
 import type { GraphClient } from '../../src/source/graph/client.ts';
@@ -20,7 +21,7 @@ import {
   renewSubscription,
   subscriptionDue,
 } from '../../src/source/graph/subscription.ts';
-import { ANN, type GraphLab, GOOD_TOKEN, labCertificate, startGraphLab } from '../support/graph-lab.ts';
+import { ANN, GOOD_TOKEN, type GraphLab, labCertificate, startGraphLab } from '../support/graph-lab.ts';
 import { typeFaults } from '../support/graph-types.ts';
 
 interface Listener {
@@ -57,7 +58,12 @@ async function startListener(shake = handshakeAnswer): Promise<Listener> {
   return listener;
 }
 
-async function startSubscribed(): Promise<{ lab: GraphLab; client: GraphClient; listener: Listener; id: string }> {
+async function startSubscribed(): Promise<{
+  lab: GraphLab;
+  client: GraphClient;
+  listener: Listener;
+  id: string;
+}> {
   const lab = await startGraphLab({ notificationCa: labCertificate().cert });
   const client = clientOf(lab);
   const listener = await startListener();
@@ -88,7 +94,12 @@ describe('subscriptions', () => {
   it('are refused without an answer to the handshake', async () => {
     const lab = await startGraphLab({ notificationCa: labCertificate().cert });
     const listener = await startListener((token) => (token === null ? null : `<p>${String(token)}`));
-    const wish = { folder: 'inbox', notificationUrl: listener.url, lifecycleUrl: listener.url, clientState: 'x' };
+    const wish = {
+      folder: 'inbox',
+      notificationUrl: listener.url,
+      lifecycleUrl: listener.url,
+      clientState: 'x',
+    };
     await expect(createSubscription(clientOf(lab), wish)).rejects.toMatchObject({
       code: 'server_protocol',
       fields: { graphCode: 'ValidationError' },
@@ -148,14 +159,20 @@ describe('subscriptions', () => {
     lab.server.grant(GOOD_TOKEN, ['contacts']);
     const url = 'https://127.0.0.1:9/';
     const wish = { folder: 'inbox', notificationUrl: url, lifecycleUrl: url, clientState: 'x' };
-    await expect(createSubscription(clientOf(lab), wish)).rejects.toMatchObject({ code: 'permission_denied' });
+    await expect(createSubscription(clientOf(lab), wish)).rejects.toMatchObject({
+      code: 'permission_denied',
+    });
   });
 });
 
 describe('when a subscription is due', () => {
   const hour = 3_600_000;
   const at = (ms: number): string => new Date(ms).toISOString();
-  const cases: [string, { renewedAt: string; expiresAt: string } | null, ReturnType<typeof subscriptionDue>][] = [
+  const cases: [
+    string,
+    { renewedAt: string; expiresAt: string } | null,
+    ReturnType<typeof subscriptionDue>,
+  ][] = [
     ['there is none', null, 'create'],
     ['made just now', { renewedAt: at(0), expiresAt: at(70 * hour) }, 'nothing'],
     ['before half of its life', { renewedAt: at(-34 * hour), expiresAt: at(36 * hour) }, 'nothing'],
@@ -191,7 +208,10 @@ describe('notifications', () => {
   }
 
   it('an empty secret of ours fits nothing', () => {
-    const read = readNotifications({ value: [{ ...item, clientState: '' }] }, () => ({ clientState: '', tenantId: null }));
+    const read = readNotifications({ value: [{ ...item, clientState: '' }] }, () => ({
+      clientState: '',
+      tenantId: null,
+    }));
     expect(read).toEqual({ notices: [], strangers: 1 });
   });
 
@@ -203,7 +223,8 @@ describe('notifications', () => {
 
   it('a handshake gets its token back as it is, within limits', () => {
     expect(handshakeAnswer('Validation: <b>&+ü')).toBe('Validation: <b>&+ü');
-    for (const none of [undefined, null, '', ['a'], 'x'.repeat(5_000)]) expect(handshakeAnswer(none)).toBe(null);
+    for (const none of [undefined, null, '', ['a'], 'x'.repeat(5_000)])
+      expect(handshakeAnswer(none)).toBe(null);
   });
 
   it('secrets of subscriptions differ, and are short enough', () => {
@@ -218,7 +239,13 @@ describe('contacts', () => {
     const nothing = { givenName: null, surname: null, companyName: null, mobilePhone: null };
     for (let index = 0; index < 450; index += 1) {
       const emailAddresses = [{ name: null, address: `c${index}@example.org` }];
-      const contact = { ...nothing, id: `c${index}`, displayName: `C ${index}`, emailAddresses, businessPhones: ['1'] };
+      const contact = {
+        ...nothing,
+        id: `c${index}`,
+        displayName: `C ${index}`,
+        emailAddresses,
+        businessPhones: ['1'],
+      };
       lab.server.mailbox(ANN).contacts.push(contact);
     }
     const contacts = await listContacts(clientOf(lab), 1_000);

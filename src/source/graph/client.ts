@@ -121,6 +121,7 @@ export class GraphClient {
   async #send(path: string, ask: Ask): Promise<Answer> {
     const repeatable = ask.method !== 'POST';
     let refused: string | undefined;
+    let waitedMs = 0;
     for (let attempt = 1; ; attempt += 1) {
       const token = await this.#token(refused);
       try {
@@ -132,10 +133,11 @@ export class GraphClient {
           refused = token;
           continue;
         }
-        const waitMs = retryInMs({ error, attempt, repeatable }, this.options, Math.random());
+        const waitMs = retryInMs({ error, attempt, waitedMs, repeatable }, this.options, Math.random());
         const asked = error.fields.backoffMs;
         if (error.code === 'server_busy') this.#gate.close(waitMs ?? (typeof asked === 'number' ? asked : 0));
         if (waitMs === null) throw error;
+        waitedMs += waitMs;
         await this.#rest(waitMs);
       }
     }

@@ -117,27 +117,31 @@ function uniqueItems(
 }
 
 async function readPage(client: GraphClient, { folder, link }: GraphCursor): Promise<DeltaPage> {
-  let failure: unknown;
-  for (const pageSize of PAGE_SIZES) {
-    const ask = { what: 'list changes', pageSize };
-    try {
-      if (link !== null) return deltaPage(client, await client.json(link, ask));
-      return deltaPage(client, await client.json(firstLink(client, folder, true), ask));
-    } catch (error) {
-      const { status } = (error as PenstockError).fields;
-      if (link === null && status === 400)
-        return deltaPage(client, await client.json(firstLink(client, folder, false), ask));
-      if ((error as PenstockError).code !== 'server_protocol' || Number(status ?? 0) < 500) throw error;
-      failure = error;
-    }
+  if (link !== null) return await readLink(client, link);
+  try {
+    return await readLink(client, firstLink(client, folder, true));
+  } catch (error) {
+    if ((error as PenstockError).fields.status !== 400) throw error;
+    // Sizes are a help and no need; a server that does not give them with a delta still lists.
+    return await readLink(client, firstLink(client, folder, false));
   }
-  throw failure;
+}
+
+async function readLink(client: GraphClient, link: string, sizes = PAGE_SIZES): Promise<DeltaPage> {
+  const [pageSize, ...smaller] = sizes;
+  try {
+    return deltaPage(client, await client.json(link, { what: 'list changes', pageSize }));
+  } catch (error) {
+    const { code, fields } = error as PenstockError;
+    const failsOnContent = code === 'server_protocol' && Number(fields.status ?? 0) >= 500;
+    if (!failsOnContent || smaller.length === 0) throw error;
+    return await readLink(client, link, smaller);
+  }
 }
 
 /** Parameters are for the first request only: the links carry them on. */
 function firstLink(client: GraphClient, folder: string, withSizes: boolean): string {
   const path = client.mailbox(`/mailFolders/${encodeURIComponent(folder)}/messages/delta`);
-  // Sizes are a help and no need; a server that does not give them with a delta still lists.
   return `${path}?${MESSAGE_SELECT}${withSizes ? `&${MESSAGE_EXPAND}` : ''}`;
 }
 

@@ -8,6 +8,8 @@ export interface Failure {
   error: PenstockError;
   /** How often it was sent, this time included. */
   attempt: number;
+  /** How long it has waited between attempts so far. */
+  waitedMs: number;
   /** Sending it twice does no harm. */
   repeatable: boolean;
 }
@@ -18,7 +20,7 @@ export interface Failure {
  * because that sends a mail twice or moves what somebody has moved elsewhere since. `random` is in [0, 1).
  */
 export function retryInMs(
-  { error, attempt, repeatable }: Failure,
+  { error, attempt, waitedMs, repeatable }: Failure,
   { patienceMs, retryMs }: Pick<GraphOptions, 'patienceMs' | 'retryMs'>,
   random: number,
 ): number | null {
@@ -28,5 +30,5 @@ export function retryInMs(
   const asked = error.fields.backoffMs;
   const wait = typeof asked === 'number' ? asked : retryMs * 2 ** (attempt - 1);
   // Never sooner than asked; spread above it, so that many mailboxes do not come back at once.
-  return wait <= patienceMs ? Math.ceil(wait * (1 + random / 4)) : null;
+  return waitedMs + wait <= patienceMs ? Math.ceil(wait * (1 + random / 4)) : null;
 }

@@ -51,7 +51,8 @@ export class GraphSession implements Session {
     this.#folder = null;
     const folder = await findFolder(this.#client, path);
     // Another folder under the same name: it may well be another mailbox under the same address.
-    if ((this.#ids.get(folder.path) ?? folder.id) !== folder.id) this.#epoch = await mailboxEpoch(this.#client);
+    if ((this.#ids.get(folder.path) ?? folder.id) !== folder.id)
+      this.#epoch = await mailboxEpoch(this.#client);
     this.#ids.set(folder.path, folder.id);
     this.#folder = folder;
     // Whether anything may be changed shows when it is tried.

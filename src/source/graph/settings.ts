@@ -44,7 +44,7 @@ export interface GraphOptions {
    */
   requestsPerMinute: number;
   burst: number;
-  /** The longest that one request waits because the server asked for it; above that the session ends. */
+  /** The longest that one request waits in all because the server asks for it; above that the session ends. */
   patienceMs: number;
   /** The first wait after an answer that asks for patience without saying how much. */
   retryMs: number;
