@@ -49,6 +49,12 @@ export const ERROR_KINDS = {
   starttls_missing: kind(false, 502, 'The server does not offer STARTTLS; use implicit TLS (port 993).'),
   greeting_failed: kind(true, 502, 'The server did not greet as expected; check the port.'),
   auth_failed: kind(false, 502, 'Check user name and password, or get a new token.'),
+  permission_denied: kind(
+    false,
+    502,
+    'Grant the application the permission that is named, for this mailbox, with consent of an administrator.',
+  ),
+  mailbox_missing: kind(false, 502, 'Check the address of the mailbox, and that it has a mailbox online.'),
   folder_changed: kind(true, 502, 'The server renumbered the folder while it was read; it is listed anew.'),
   folder_missing: kind(false, 502, 'Create the folder on the server, or take it out of the mailbox.'),
   server_busy: kind(true, 503, 'The server limits us; the next attempt waits longer.'),

@@ -68,6 +68,8 @@ export const LIMITS = {
   /** A longer name of a posted message is replaced by its digest: an index entry must fit into a page. */
   postedKeyBytes: 1_000,
   dispositionAttempts: 10,
+  /** One answer of Microsoft Graph that is not a message. */
+  graphAnswerBytes: 32 * 1024 * 1024,
   /** Defaults of settings. */
   connectionsPerHost: 20,
   connectsPerHostPerMinute: 120,

@@ -12,6 +12,9 @@ sourceContract(async (): Promise<ContractServer> => {
     dispositions: ['leave', 'seen', 'move', 'delete'],
     hasFolders: true,
     hasDates: true,
+    hasExactSizes: true,
+    tellsNews: true,
+    loginAdvice: /password/,
     // Dovecot serves every line with CRLF, as IMAP demands, whatever the file has.
     served: (message) => Buffer.from(message.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1'),
     async newMailbox() {

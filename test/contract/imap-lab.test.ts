@@ -14,6 +14,9 @@ sourceContract(async (): Promise<ContractServer> => {
     dispositions: ['leave', 'seen', 'move', 'delete'],
     hasFolders: true,
     hasDates: true,
+    hasExactSizes: true,
+    tellsNews: true,
+    loginAdvice: /password/,
     served: (message) => message,
     async newMailbox() {
       users += 1;

@@ -33,9 +33,16 @@ export interface ContractServer {
   /** The protocol has folders, and a time of arrival for each message. */
   hasFolders: boolean;
   hasDates: boolean;
+  /** Listed sizes are those of the bytes; else they are estimates. */
+  hasExactSizes: boolean;
+  /** The server tells of new mail while the session waits. */
+  tellsNews: boolean;
+  /** What a person is told to check when the login is refused. */
+  loginAdvice: RegExp;
 }
 
 const LARGE = 10 * 1024 * 1024;
+const LARGE_BODY = `${'x'.repeat(70)}\r\n`.repeat(3000);
 
 export function sourceContract(start: () => Promise<ContractServer>): void {
   let server: ContractServer | undefined;
@@ -94,7 +101,8 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const internalDate = new Date('2024-02-29T12:34:56Z');
       await box.deliver(message, { internalDate });
       const [item] = await allItems(await (await sessionOf(box)).changes(null));
-      expect(item?.size).toBe(message.length);
+      if (server?.hasExactSizes) expect(item?.size).toBe(message.length);
+      else expect(item?.size).toBeGreaterThan(0);
       expect(item?.internalDate).toBe(server?.hasDates ? internalDate.toISOString() : null);
     });
 
@@ -214,7 +222,7 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
     it('T10.2 does not take a message above the limit, whole or streamed', async () => {
       const box = await mailbox();
       await box.deliver(simpleMessage('small'));
-      await box.deliver(simpleMessage('large', `${'x'.repeat(70)}\r\n`.repeat(3000)));
+      await box.deliver(simpleMessage('large', LARGE_BODY));
       const session = await sessionOf(box);
       const items = await allItems(await session.changes(null));
       const keys = items.map(({ key }) => key);
@@ -223,7 +231,7 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const stream = await session.stream(keys[1] as string, 100_000);
       await expect(buffer(stream)).rejects.toMatchObject({ code: 'message_oversized' });
       // The limit is inclusive, and the session goes on.
-      const size = items[1]?.size as number;
+      const size = simpleMessage('large', LARGE_BODY).length;
       expect((await buffer(await session.stream(keys[1] as string, size))).length).toBe(size);
       expect(bytesOf((await collect(session.fetch([keys[1] as string], size)))[0]).length).toBe(size);
     });
@@ -242,14 +250,15 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const box = await mailbox();
       for (const subject of ['one', 'two', 'three']) await box.deliver(simpleMessage(subject));
       const session = await sessionOf(box);
-      const keys = (await allItems(await session.changes(null))).map(({ key }) => key);
+      const items = await allItems(await session.changes(null));
+      const keys = items.map(({ key }) => key);
       await box.removeBySubject('two');
       const prints = await collect(session.fingerprints([...keys, '4000000']));
       expect(prints.map(({ key }) => key)).toEqual([keys[0], keys[2]]);
       const message = simpleMessage('one');
       const header = message.subarray(0, message.indexOf('\r\n\r\n') + 4);
       expect(prints[0]?.headerSha256.toString('hex')).toBe(sha256(header));
-      expect(prints[0]?.size).toBe(message.length);
+      expect(prints[0]?.size).toBe(items[0]?.size);
     });
   });
 
@@ -311,13 +320,16 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
   });
 
   describe('waiting', () => {
-    it('hears of new mail', async () => {
+    it('hears of new mail, or finds it after the wait', async () => {
       const box = await mailbox();
       const session = await sessionOf(box);
       await allItems(await session.changes(null));
-      const waiting = session.wait(20_000, new AbortController().signal);
+      const stop = new AbortController();
+      const waiting = session.wait(20_000, stop.signal);
       await box.deliver(simpleMessage('news'));
-      expect(await waiting).toBe('changed');
+      if (server?.tellsNews) expect(await waiting).toBe('changed');
+      stop.abort();
+      await waiting;
       expect(await allItems(await session.changes(null))).toHaveLength(1);
     });
 
@@ -375,7 +387,7 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       );
       const last = (await box.source({ password: 'wrong' }).diagnose(signal)).at(-1);
       expect(last).toMatchObject({ step: 'login', ok: false });
-      expect(last?.advice).toMatch(/password/);
+      expect(last?.advice).toMatch((server as ContractServer).loginAdvice);
     });
   });
 }

@@ -217,7 +217,7 @@ export function stepping(session: Session, onStep: (step: number, call: string) 
   };
 }
 
-async function runPass(
+export async function runPass(
   source: Source,
   context: IntakeContext,
   held: HeldMailbox,
@@ -253,7 +253,7 @@ async function makeMailbox(db: Database, port: number, changes: Partial<MailboxS
   return (await findMailbox(db, id))!;
 }
 
-async function ledgerOf(db: Database, mailboxId: number): Promise<Row[]> {
+export async function ledgerOf(db: Database, mailboxId: number): Promise<Row[]> {
   return await db
     .selectFrom('ledger')
     .select([
@@ -271,7 +271,7 @@ async function ledgerOf(db: Database, mailboxId: number): Promise<Row[]> {
     .execute();
 }
 
-async function subjectsOf(db: Database, raw: RawStore): Promise<string[]> {
+export async function subjectsOf(db: Database, raw: RawStore): Promise<string[]> {
   const rows = await db
     .selectFrom('incoming_email')
     .innerJoin('raw_message', 'raw_message.sha256', 'incoming_email.raw_sha256')
