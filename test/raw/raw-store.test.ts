@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/limits.ts';
-import { headerBlockLength } from '../../src/raw/header-block.ts';
+import { headerBlockLength } from '../../src/message/header-block.ts';
 import { RawStore } from '../../src/raw/raw-store.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import type { RawBytes } from '../../src/store/intake.ts';

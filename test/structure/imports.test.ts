@@ -20,11 +20,11 @@ const anybody = ['errors.ts', 'limits.ts', 'version.ts'];
 const MAY: Record<string, string[]> = {
   message: [],
   config: [],
-  source: [],
+  source: ['message/header-block.ts'],
   rule: ['message'],
   ticket: ['message', 'rule'],
   store: ['message/storable.ts', 'type observe/trace.ts', 'type source', 'type rule', 'type ticket'],
-  raw: ['type store'],
+  raw: ['type store', 'message/header-block.ts'],
   queue: ['store', 'type observe', 'type source'],
   observe: ['store', 'type config', 'type message', 'type rule'],
   intake: ['store', 'message', 'lab/crash-point.ts', 'type source', 'type raw', 'type observe'],

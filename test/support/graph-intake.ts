@@ -4,7 +4,7 @@
  */
 import { onTestFinished } from 'vitest';
 import type { HeldMailbox, IntakeContext } from '../../src/intake/context.ts';
-import type { PassOptions } from '../../src/intake/folder-sync.ts';
+import type { PassOptions } from '../../src/intake/folder-pass.ts';
 import type { LabGraphServer } from '../../src/lab/graph/server.ts';
 import { type EventData, type EventName, Events } from '../../src/observe/events.ts';
 import { RawStore } from '../../src/raw/raw-store.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { type ErrorCode, fail, type PenstockError } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
-import { headerBlockLength } from '../../raw/header-block.ts';
+import { headerBlockLength } from '../../message/header-block.ts';
 import type { Fetched, Fingerprint } from '../source.ts';
 import type { GraphClient } from './client.ts';
 import { listKeys, messagePath } from './listed.ts';
