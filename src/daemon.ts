@@ -18,7 +18,7 @@ import { logEvents } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { openRuntime, type Runtime } from './runtime.ts';
 import { budgetedSource } from './source/budgeted-source.ts';
-import { ConnectionBudget } from './source/imap/connection-budget.ts';
+import { ConnectionBudget } from './source/connection-budget.ts';
 import { NoticeListener } from './store/notify.ts';
 import { VERSION } from './version.ts';
 import { Work } from './work.ts';

@@ -2,7 +2,7 @@
  * A source that connects only when its host's budget has room. Sessions stay open to hear of new mail at once; when
  * others wait for a connection to the same host, one that merely listens is given up and made again later.
  */
-import type { ConnectionBudget, Release } from './imap/connection-budget.ts';
+import type { ConnectionBudget, Release } from './connection-budget.ts';
 import type { Session, Source } from './source.ts';
 
 /** Bounds `source`, which connects to `host`, by `budget`. */
