@@ -9,7 +9,7 @@ import type { PenstockError } from './errors.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
 import { Supervisor } from './intake/supervisor.ts';
-import { sourceOf } from './mailbox-source.ts';
+import { hostOf, sourceOf } from './mailbox-source.ts';
 import { Maintenance } from './maintenance.ts';
 import { Events } from './observe/events.ts';
 import { createFactReader } from './observe/facts.ts';
@@ -100,7 +100,7 @@ async function startParts(
         makeSource: async (mailbox) =>
           budgetedSource(
             await sourceOf(runtime.db, runtime.keys, mailbox),
-            mailbox.settings.server.host,
+            hostOf(mailbox),
             budget,
           ),
       })

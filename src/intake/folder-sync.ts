@@ -92,9 +92,9 @@ export class FolderSync {
     }
     await this.takePages(changes, async (page) => await this.fetch(await this.unknown(page.items)));
     await retryFetches(this);
-    await this.disposeAll();
     const late = this.folder.late_check_due;
     if (late) await takeLateArrivals(this);
+    await this.#disposeAll();
     await markFolderListed(this.context.db, this.folder.id, late);
     return this.added;
   }
@@ -181,7 +181,7 @@ export class FolderSync {
           // Awaited above or below; this only keeps a failure from being called unhandled meanwhile.
           committing.catch(() => undefined);
           // After the commit has begun: what was fetched is safe even when the server breaks off here.
-          await disposeDueIfAllowed(this);
+          if (!this.session.snapshot) await disposeDueIfAllowed(this);
           this.options.onProgress();
         }
         done += page.items.length;
@@ -247,8 +247,12 @@ export class FolderSync {
     });
   }
 
-  async disposeAll(): Promise<void> {
-    while ((await disposeDueIfAllowed(this)) > 0) this.options.onProgress();
+  /** Last in a pass: a snapshot ends with its dispositions, and what is then left waits for the next one. */
+  async #disposeAll(): Promise<void> {
+    while ((await disposeDueIfAllowed(this)) > 0) {
+      this.options.onProgress();
+      if (this.session.snapshot) return;
+    }
   }
 
   async #waitForRoom(): Promise<void> {

@@ -182,6 +182,7 @@ export function stepping(session: Session, onStep: (step: number, call: string) 
     }
   };
   return {
+    snapshot: session.snapshot,
     open: async (path) => {
       step('open');
       return await session.open(path);

@@ -8,7 +8,7 @@ import { onTestFinished, vi } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/settings.ts';
 import { auditMailbox } from '../../src/intake/audit.ts';
-import type { DeliverOptions } from '../../src/lab/imap/mail-store.ts';
+import type { DeliverOptions } from '../../src/lab/mail-store.ts';
 import { LabImapServer } from '../../src/lab/imap/server.ts';
 import { secretOwner, sourceOf } from '../../src/mailbox-source.ts';
 import { openRuntime, type Runtime } from '../../src/runtime.ts';
