@@ -12,6 +12,7 @@ sourceContract(async (): Promise<ContractServer> => {
     dispositions: ['leave', 'seen', 'move', 'delete'],
     hasFolders: true,
     hasDates: true,
+    snapshot: false,
     // Dovecot serves every line with CRLF, as IMAP demands, whatever the file has.
     served: (message) => Buffer.from(message.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1'),
     async newMailbox() {

@@ -14,6 +14,7 @@ sourceContract(async (): Promise<ContractServer> => {
     dispositions: ['leave', 'seen', 'move', 'delete'],
     hasFolders: true,
     hasDates: true,
+    snapshot: false,
     served: (message) => message,
     async newMailbox() {
       users += 1;

@@ -56,7 +56,8 @@ export class Connection {
   /** A message by its number, when it is there and not marked; else null. */
   message(number: string | undefined): StoredMessage | null {
     const message = /^\d{1,9}$/.test(number ?? '') ? this.view[Number(number) - 1] : undefined;
-    return message && !this.deleted.has(message) ? message : null;
+    // Another protocol may have taken it meanwhile.
+    return message && !message.expunged && !this.deleted.has(message) ? message : null;
   }
 
   /** Messages that are not marked, with their numbers. */

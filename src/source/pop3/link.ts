@@ -111,7 +111,7 @@ export class Link {
     try {
       for (const command of commands) {
         // Half the window at once: fewer packets, and the server never runs out of work.
-        if (sent - answered <= window / 2) {
+        if (sent < commands.length && sent - answered <= window / 2) {
           const next = commands.slice(sent, answered + window);
           this.#send(next.join('\r\n'));
           sent += next.length;
