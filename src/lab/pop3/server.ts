@@ -153,12 +153,11 @@ export class LabPop3Server {
   }
 
   #log({ id, user }: Connection, name: string, detail: string): void {
-    const secret = name === 'PASS' || name === 'AUTH';
     this.commands.push({
       connection: id,
       user: user?.name ?? null,
       name,
-      detail: secret ? '' : detail.slice(0, 500),
+      detail: withoutSecrets(name, detail),
     });
     if (this.commands.length > LOG_LENGTH) this.commands.shift();
   }
@@ -179,6 +178,13 @@ export class LabPop3Server {
     connection.output.moveTo(secured);
     connection.reader = newReader(secured);
   }
+}
+
+function withoutSecrets(name: string, detail: string): string {
+  if (name === 'PASS') return '';
+  if (name !== 'AUTH') return detail.slice(0, 500);
+  const [mechanism = '', initial] = detail.split(' ');
+  return initial === undefined ? mechanism : `${mechanism} with a response`;
 }
 
 function newReader(socket: net.Socket): CommandReader {

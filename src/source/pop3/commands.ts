@@ -47,7 +47,7 @@ export class Commands {
 
   /** Answers to RETR for each number, in order; after an `ok` the body is to be read. */
   retrieve(numbers: readonly number[]): AsyncGenerator<Reply, void, void> {
-    this.#hasRead = true;
+    if (numbers.length > 0) this.#hasRead = true;
     return this.link.replies(
       numbers.map((number) => `RETR ${number}`),
       this.#window,
@@ -60,8 +60,8 @@ export class Commands {
    */
   async *headers(numbers: readonly number[]): AsyncGenerator<{ number: number; header: Buffer }> {
     let left = [...numbers];
-    this.#hasRead = true;
     while (left.length > 0) {
+      this.#hasRead = true;
       const name = this.#hasTop ? 'TOP' : 'RETR';
       const commands = left.map((number) => (this.#hasTop ? `TOP ${number} 0` : `RETR ${number}`));
       const refused: number[] = [];

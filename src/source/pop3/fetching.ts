@@ -9,11 +9,15 @@ import type { Named } from './keys.ts';
 import type { Link } from './link.ts';
 import type { Reply } from './reply.ts';
 
-/** Messages of up to `maxBytes`, found too large by their bytes, whatever size the server claims. */
+/**
+ * Messages of up to `maxBytes`, found too large by their bytes, whatever size the server claims. `onGivenUp` is told
+ * of a message that was still going on when the connection was ended because of it.
+ */
 export async function* fetchWhole(
   commands: Commands,
   messages: readonly Named[],
   maxBytes: number,
+  onGivenUp: (key: string, received: number) => void,
 ): AsyncGenerator<Fetched> {
   const busy: { key: string; error: PenstockError; refusal: PenstockError }[] = [];
   let at = 0;
@@ -21,7 +25,7 @@ export async function* fetchWhole(
     const { key } = messages[at] as Named;
     at += 1;
     if (reply.status === 'ok') {
-      yield await wholeMessage(commands.link, key, maxBytes);
+      yield await wholeMessage(commands.link, key, maxBytes, onGivenUp);
       continue;
     }
     const error = refused(key, reply);
@@ -67,7 +71,12 @@ export async function* fingerprintsOf(
   }
 }
 
-async function wholeMessage(link: Link, key: string, maxBytes: number): Promise<Fetched> {
+async function wholeMessage(
+  link: Link,
+  key: string,
+  maxBytes: number,
+  onGivenUp: (key: string, received: number) => void,
+): Promise<Fetched> {
   const pieces: Buffer[] = [];
   let received = 0;
   for await (const piece of bodyOf(link, key)) {
@@ -75,7 +84,10 @@ async function wholeMessage(link: Link, key: string, maxBytes: number): Promise<
     if (received <= maxBytes) pieces.push(piece);
     else {
       pieces.length = 0;
-      if (received > maxBytes + link.options.skipBytes) break;
+      if (isGivenUp(link, key, received - maxBytes)) {
+        onGivenUp(key, received);
+        break;
+      }
     }
   }
   if (received > maxBytes) return { key, tooLarge: true };
@@ -91,14 +103,25 @@ async function* limited(link: Link, { key, size }: Named, maxBytes: number): Asy
   for await (const piece of bodyOf(link, key)) {
     received += piece.length;
     if (received <= maxBytes) yield piece;
-    // There is no way to stop a server in the middle of a message but to read on, or to hang up.
-    else if (received > maxBytes + link.options.skipBytes) break;
+    else if (isGivenUp(link, key, received - maxBytes)) break;
   }
-  if (received > maxBytes) {
-    const fields = { key, maxBytes, claimed: size };
-    throw fail('message_oversized', `The message is larger than ${maxBytes} bytes`, fields);
-  }
+  if (received > maxBytes) throw oversized(key, maxBytes, size);
   if (received === 0) throw fail('fetch_failed', EMPTY, { key });
+}
+
+export function oversized(key: string, maxBytes: number, claimed: number): PenstockError {
+  const message = `The message is larger than ${maxBytes} bytes`;
+  return fail('message_oversized', message, { key, maxBytes, claimed });
+}
+
+/**
+ * There is no way to stop a server in the middle of a message: one reads past what is too much, or hangs up. True when
+ * it was `skipped` for too long, and the connection is ended.
+ */
+function isGivenUp(link: Link, key: string, skipped: number): boolean {
+  if (skipped <= link.options.skipBytes) return false;
+  link.end(fail('connection_lost', 'A message was too large to be read to its end', { suspectKey: key }));
+  return true;
 }
 
 /** The bytes of a message. Errors name it where it may be what breaks the session; a mere loss happens anywhere. */

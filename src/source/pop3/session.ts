@@ -20,7 +20,7 @@ import type {
 import type { Commands } from './commands.ts';
 import { coverage, cursorOf, emptyCursor, formatCursor, Prefix, parseCursor } from './cursor.ts';
 import { deleteMessages } from './deleting.ts';
-import { fetchWhole, fingerprintsOf, streamMessage } from './fetching.ts';
+import { fetchWhole, fingerprintsOf, oversized, streamMessage } from './fetching.ts';
 import type { Named } from './keys.ts';
 import { type Listing, listMailbox } from './listing.ts';
 
@@ -33,6 +33,8 @@ export class Pop3Session implements Session {
   readonly #commands: Commands;
   #listing: Listing | null = null;
   #isOpen = false;
+  /** Messages that ended the connection by their size, and how much of them came. */
+  readonly #endless = new Map<string, number>();
 
   constructor(commands: Commands) {
     this.#commands = commands;
@@ -81,10 +83,13 @@ export class Pop3Session implements Session {
   async *fetch(keys: readonly string[], maxBytes: number): AsyncGenerator<Fetched> {
     const { found, missing } = this.#find(keys);
     for (const key of missing) yield { key, error: fail('fetch_failed', NOT_HERE, { key }) };
-    yield* fetchWhole(this.#commands, found, maxBytes);
+    yield* fetchWhole(this.#commands, found, maxBytes, (key, received) => this.#endless.set(key, received));
   }
 
   async stream(key: string, maxBytes: number): Promise<Readable> {
+    // It has cost a connection to know this much.
+    const received = this.#endless.get(key);
+    if (received !== undefined && received > maxBytes) throw oversized(key, maxBytes, received);
     const [message] = this.#find([key]).found;
     if (!message) throw fail('fetch_failed', NOT_HERE, { key });
     return await streamMessage(this.#commands, message, maxBytes);
