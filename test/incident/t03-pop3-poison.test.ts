@@ -59,6 +59,14 @@ describe('T3.3 one message that cannot be had', () => {
     120_000,
   );
 
+  it('T3.3 a message that the server is always too busy for costs no session, as long as it gives others', async () => {
+    const intake = await startPop3Intake();
+    intake.deliver(['m1', 'busy']);
+    intake.server.faults.add({ at: 'retr', uids: [2], action: { do: 'err', text: '[SYS/TEMP] later' } });
+    expect(await passUntilSettled(intake)).toEqual([]);
+    expect(countBy(await intake.ledger(), (row) => row.state)).toEqual({ stored: 1, fetch_failed: 1 });
+  });
+
   it('T3.3 a server that refuses every message is busy: none of them is given up', async () => {
     const intake = await startPop3Intake();
     intake.deliver(names(1, 6));

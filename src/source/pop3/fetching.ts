@@ -11,12 +11,14 @@ import type { Reply } from './reply.ts';
 
 /**
  * Messages of up to `maxBytes`, found too large by their bytes, whatever size the server claims. `onGivenUp` is told
- * of a message that was still going on when the connection was ended because of it.
+ * of a message that was still going on when the connection was ended because of it. `other` finds a message that was not
+ * asked for, if there is one: it tells a server that is busy from one that says so about a message it cannot read.
  */
 export async function* fetchWhole(
   commands: Commands,
   messages: readonly Named[],
   maxBytes: number,
+  other: () => Named | undefined,
   onGivenUp: (key: string, received: number) => void,
 ): AsyncGenerator<Fetched> {
   const busy: { key: string; error: PenstockError; refusal: PenstockError }[] = [];
@@ -33,11 +35,20 @@ export async function* fetchWhole(
     if (refusal) busy.push({ key, error, refusal });
     else yield { key, error };
   }
-  // Some servers say "try later" for ever about one message that they cannot read. When they say it about all of
-  // several, they mean it.
   const [first] = busy;
-  if (first && busy.length > 1 && busy.length === messages.length) throw first.refusal;
+  if (first && busy.length === messages.length && !(await canRetrieve(commands, other())))
+    throw first.refusal;
   for (const { key, error } of busy) yield { key, error };
+}
+
+async function canRetrieve(commands: Commands, message: Named | undefined): Promise<boolean> {
+  if (!message) return false;
+  let isThere = false;
+  for await (const { status } of commands.retrieve([message.number])) {
+    isThere = status === 'ok';
+    if (isThere) await wholeMessage(commands.link, message.key, 0, () => {});
+  }
+  return isThere;
 }
 
 /** Streams one message. Fails with `fetch_failed` when the server refuses it. */

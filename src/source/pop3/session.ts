@@ -83,7 +83,8 @@ export class Pop3Session implements Session {
   async *fetch(keys: readonly string[], maxBytes: number): AsyncGenerator<Fetched> {
     const { found, missing } = this.#find(keys);
     for (const key of missing) yield { key, error: fail('fetch_failed', NOT_HERE, { key }) };
-    yield* fetchWhole(this.#commands, found, maxBytes, (key, received) => this.#endless.set(key, received));
+    const onGivenUp = (key: string, received: number): void => void this.#endless.set(key, received);
+    yield* fetchWhole(this.#commands, found, maxBytes, () => this.#smallestBeside(found), onGivenUp);
   }
 
   async stream(key: string, maxBytes: number): Promise<Readable> {
@@ -152,6 +153,15 @@ export class Pop3Session implements Session {
     const unique = [...new Set(keys)];
     const found = unique.flatMap((key) => byKey.get(key) ?? []).sort((a, b) => a.number - b.number);
     return { found, missing: unique.filter((key) => !byKey.has(key)) };
+  }
+
+  #smallestBeside(asked: readonly Named[]): Named | undefined {
+    const left = new Set(asked);
+    let smallest: Named | undefined;
+    for (const message of this.#opened().messages) {
+      if (!left.has(message) && !(smallest && smallest.size <= message.size)) smallest = message;
+    }
+    return smallest;
   }
 
   #opened(): Listing {
