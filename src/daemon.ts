@@ -98,11 +98,7 @@ async function startParts(
     ? new Supervisor(intake, {
         leaseSeconds,
         makeSource: async (mailbox) =>
-          budgetedSource(
-            await sourceOf(runtime.db, runtime.keys, mailbox),
-            hostOf(mailbox),
-            budget,
-          ),
+          budgetedSource(await sourceOf(runtime.db, runtime.keys, mailbox), hostOf(mailbox), budget),
       })
     : null;
   if (supervisor !== null) {

@@ -83,7 +83,12 @@ describe('node-pop3 0.11.0', () => {
     ['leaves the dot-stuffing in', ['+OK\r\na\r\n..b\r\n.\r\n'], 'a\r\n..b', 'a\r\n.b\r\n'],
     ['waits for ever when the end is cut in two', ['+OK\r\na\r\n.', '\r\n'], FOR_EVER, 'a\r\n'],
     ['ends a message at a piece that is a dot', ['+OK\r\na\r\n', '.', 'b\r\n.\r\n'], 'a\r\n', 'a\r\nb\r\n'],
-    ['takes the rest of a status line for mail', ['+OK 7 oct', 'ets\r\na\r\n.\r\n'], 'OK 7 octets\r\na', 'a\r\n'],
+    [
+      'takes the rest of a status line for mail',
+      ['+OK 7 oct', 'ets\r\na\r\n.\r\n'],
+      'OK 7 octets\r\na',
+      'a\r\n',
+    ],
     [
       'says nothing about a connection that broke',
       ['+OK\r\na\r\n', null],
