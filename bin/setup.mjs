@@ -11,6 +11,7 @@ import { ensureDependencies, giveUp, say } from './runtime.mjs';
 /** Debian package, and how to see that what it brings is there, however it was installed. */
 const NEEDED = [
   { name: 'dovecot-imapd', isThere: () => hasCommand('dovecot') && existsSync('/usr/lib/dovecot/imap') },
+  { name: 'dovecot-pop3d', isThere: () => existsSync('/usr/lib/dovecot/pop3') },
   { name: 'redis-server', isThere: () => hasCommand('redis-server') },
   { name: 'postgresql', isThere: () => hasCommand('postgres') || hasDebianPostgres() },
   { name: 'prometheus', isThere: () => hasCommand('promtool') },

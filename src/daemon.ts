@@ -9,7 +9,7 @@ import type { PenstockError } from './errors.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
 import { Supervisor } from './intake/supervisor.ts';
-import { sourceOf } from './mailbox-source.ts';
+import { hostOf, sourceOf } from './mailbox-source.ts';
 import { Maintenance } from './maintenance.ts';
 import { Events } from './observe/events.ts';
 import { createFactReader } from './observe/facts.ts';
@@ -18,7 +18,7 @@ import { logEvents } from './observe/logger.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { openRuntime, type Runtime } from './runtime.ts';
 import { budgetedSource } from './source/budgeted-source.ts';
-import { ConnectionBudget } from './source/imap/connection-budget.ts';
+import { ConnectionBudget } from './source/connection-budget.ts';
 import { NoticeListener } from './store/notify.ts';
 import { VERSION } from './version.ts';
 import { Work } from './work.ts';
@@ -98,11 +98,7 @@ async function startParts(
     ? new Supervisor(intake, {
         leaseSeconds,
         makeSource: async (mailbox) =>
-          budgetedSource(
-            await sourceOf(runtime.db, runtime.keys, mailbox),
-            mailbox.settings.server.host,
-            budget,
-          ),
+          budgetedSource(await sourceOf(runtime.db, runtime.keys, mailbox), hostOf(mailbox), budget),
       })
     : null;
   if (supervisor !== null) {

@@ -58,6 +58,16 @@ export const ERROR_KINDS = {
   folder_changed: kind(true, 502, 'The server renumbered the folder while it was read; it is listed anew.'),
   folder_missing: kind(false, 502, 'Create the folder on the server, or take it out of the mailbox.'),
   server_busy: kind(true, 503, 'The server limits us; the next attempt waits longer.'),
+  server_refused: kind(
+    false,
+    502,
+    'The server says that this does not pass by itself; ask its administrator.',
+  ),
+  mailbox_in_use: kind(
+    true,
+    503,
+    'One POP3 session at a time: another program, or an earlier session, has the mailbox; it is tried again.',
+  ),
   server_protocol: kind(true, 502, 'The server answered against the protocol; see the fields.'),
   connection_lost: kind(true, 502, 'The connection broke; a new one is made by itself.'),
   stalled: kind(true, 504, 'The session made no progress and was ended; a new one is made by itself.'),

@@ -70,6 +70,15 @@ export const LIMITS = {
   dispositionAttempts: 10,
   /** One answer of Microsoft Graph that is not a message. */
   graphAnswerBytes: 32 * 1024 * 1024,
+  /** Effects asked for at once where they take hold only as the session ends. */
+  dispositionsAtEnd: 10_000,
+  /** POP3: one line of an answer, lines of a listing, and a unique-id that is taken as it is (70 are allowed). */
+  pop3LineBytes: 8 * 1024,
+  pop3Messages: 1_000_000,
+  pop3KeyChars: 200,
+  pop3Capabilities: 200,
+  /** The longest pause between logins that a server can ask for. */
+  pop3LoginDelaySeconds: 3_600,
   /** Defaults of settings. */
   connectionsPerHost: 20,
   connectsPerHostPerMinute: 120,

@@ -1,6 +1,7 @@
 /** Joins a mailbox's settings with its secrets, and makes the source that the poller uses. */
 import { fail } from './errors.ts';
-import { makeSource } from './source/make-source.ts';
+import { unsupportedKind } from './source/kinds.ts';
+import { type Account, makeSource } from './source/make-source.ts';
 import type { ServerSettings, Source, SourceKind } from './source/source.ts';
 import type { Database } from './store/database.ts';
 import type { Keyring } from './store/keyring.ts';
@@ -23,20 +24,41 @@ export async function sourceOf(db: Database, keys: Keyring, mailbox: Mailbox): P
   return sourceFor(mailbox.kind, mailbox.settings, secrets);
 }
 
-/** Fails with `validation_failed` when the secret for the chosen way to log in is missing. */
+/**
+ * Fails with `unsupported` for a kind that cannot be polled, with `validation_failed` when the secret for the chosen
+ * way to log in is missing.
+ */
 export function sourceFor(kind: SourceKind, settings: MailboxSettings, secrets: MailboxSecrets): Source {
+  return makeSource(accountOf(kind, settings, secrets));
+}
+
+/** The host whose connections are counted for this mailbox. */
+export function hostOf(mailbox: Mailbox): string {
+  return mailbox.settings.server.host;
+}
+
+function accountOf(kind: SourceKind, settings: MailboxSettings, secrets: MailboxSecrets): Account {
+  switch (kind) {
+    case 'imap':
+    case 'pop3':
+      return { kind, server: serverOf(settings, secrets) };
+    default:
+      throw unsupportedKind(kind);
+  }
+}
+
+/** For the kinds that are reached by host and port. */
+function serverOf(settings: MailboxSettings, secrets: MailboxSecrets): ServerSettings {
   const { auth: way, ...server } = settings.server;
   const secret = way === 'password' ? secrets.password : secrets.token;
-  if (secret === null)
-    throw fail('validation_failed', `The mailbox has no ${way === 'password' ? 'password' : 'token'}.`, {
-      auth: way,
-    });
-  const auth: ServerSettings['auth'] =
-    way === 'password' ? { kind: 'password', password: secret } : { kind: 'xoauth2', token: secret };
-  return makeSource(kind, {
+  if (secret === null) {
+    const message = `The mailbox has no ${way === 'password' ? 'password' : 'token'}.`;
+    throw fail('validation_failed', message, { auth: way });
+  }
+  return {
     ...server,
-    auth,
+    auth: way === 'password' ? { kind: 'password', password: secret } : { kind: 'xoauth2', token: secret },
     folders: settings.folders,
     maxMessageBytes: settings.maxMessageBytes,
-  });
+  };
 }

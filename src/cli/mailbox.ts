@@ -2,7 +2,8 @@
 import { Command, Option } from 'commander';
 import { fail } from '../errors.ts';
 import { secretOwner, sourceFor, sourceOf } from '../mailbox-source.ts';
-import type { DiagnosisStep } from '../source/source.ts';
+import { defaultPort, POLLED_KINDS } from '../source/kinds.ts';
+import type { DiagnosisStep, SourceKind } from '../source/source.ts';
 import { writeAudit } from '../store/audit-log.ts';
 import type { Tx } from '../store/database.ts';
 import {
@@ -34,7 +35,7 @@ const ACTOR = 'cli';
 const DIAGNOSIS_MS = 60_000;
 
 interface AddOptions {
-  type: 'imap';
+  type: SourceKind;
   name?: string;
   host: string;
   port?: number;
@@ -142,10 +143,10 @@ export function mailboxCommand(): Command {
 function addCommand(): Command {
   return new Command('add')
     .description('Add a mailbox')
-    .addOption(new Option('--type <type>', 'kind of server').choices(['imap']).default('imap'))
+    .addOption(new Option('--type <type>', 'kind of server').choices(POLLED_KINDS).default('imap'))
     .option('--name <name>', 'name to show; default: the user')
     .requiredOption('--host <host>', 'server')
-    .option('--port <port>', 'port; default 993, or 143 without implicit TLS', Number)
+    .option('--port <port>', 'port; default 993 (POP3: 995), without implicit TLS 143 (110)', Number)
     .requiredOption('--user <user>', 'login name')
     .option('--password-stdin', 'read the password from standard input')
     .option('--token-stdin', 'read an OAuth access token from standard input (XOAUTH2)')
@@ -155,13 +156,16 @@ function addCommand(): Command {
     .option('--tls-no-verify', 'accept any certificate')
     .option('--folder <folder...>', 'folders to read', ['INBOX'])
     .addOption(
-      new Option('--after <what>', 'what is done on the server with mail that is safe here')
+      new Option(
+        '--after <what>',
+        'what is done on the server with mail that is safe here; POP3 can leave or delete',
+      )
         .choices(['leave', 'seen', 'move', 'delete'])
         .default('leave'),
     )
     .option('--after-folder <folder>', 'where --after move puts it')
     .option('--poll <seconds>', 'poll interval', Number, 60)
-    .option('--first-sync <what>', 'all, now, or a date: mail the server received since', 'all')
+    .option('--first-sync <what>', 'all, now, or a date: mail the server received since (not POP3)', 'all')
     .option('--max-megabytes <n>', 'largest message to take', Number)
     .option('--paused', 'do not poll yet')
     .option('--test', 'try the connection first; add only when it works')
@@ -182,7 +186,9 @@ function addCommand(): Command {
         ? { password: null, token: secret }
         : { password: secret, token: null };
       if (options.test) {
-        const steps = await sourceFor('imap', settings, secrets).diagnose(AbortSignal.timeout(DIAGNOSIS_MS));
+        const steps = await sourceFor(options.type, settings, secrets).diagnose(
+          AbortSignal.timeout(DIAGNOSIS_MS),
+        );
         if (steps.some((step) => !step.ok)) return printDiagnosis(steps, options.json);
       }
       const name = options.name ?? options.user;
@@ -190,7 +196,7 @@ function addCommand(): Command {
         db.transaction().execute(async (tx) => {
           const made = await createMailbox(tx, {
             name,
-            kind: 'imap',
+            kind: options.type,
             enabled: !options.paused,
             settings,
             halo: {},
@@ -221,10 +227,10 @@ function addCommand(): Command {
 }
 
 function settingsOf(options: AddOptions): MailboxSettings {
-  const settings = defaultMailboxSettings(options.host, options.user);
+  const settings = defaultMailboxSettings(options.host, options.user, options.type);
   settings.server.tls = options.tls;
   settings.server.tlsVerify = !options.tlsNoVerify;
-  settings.server.port = options.port ?? (options.tls === 'implicit' ? 993 : 143);
+  settings.server.port = options.port ?? defaultPort(options.type, options.tls);
   settings.server.auth = options.tokenStdin ? 'xoauth2' : 'password';
   settings.folders = options.folder;
   settings.pollSeconds = options.poll;
@@ -236,7 +242,7 @@ function settingsOf(options: AddOptions): MailboxSettings {
     settings.firstSyncSince = options.firstSync;
   }
   if (options.maxMegabytes !== undefined) settings.maxMessageBytes = options.maxMegabytes * 1_048_576;
-  checkMailboxSettings(settings);
+  checkMailboxSettings(settings, options.type);
   return settings;
 }
 

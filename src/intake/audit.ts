@@ -3,11 +3,15 @@
  * either side.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FolderView, Source } from '../source/source.ts';
+import { PenstockError } from '../errors.ts';
+import type { FolderView, Session, Source } from '../source/source.ts';
 import type { Database } from '../store/database.ts';
 import { knownKeys, ledgerCounts } from '../store/ledger.ts';
 import type { Mailbox } from '../store/mailboxes.ts';
 import { compareFolder } from './compare.ts';
+
+/** How long a mailbox that is in use is left alone before the next attempt. */
+const IN_USE_MS = 500;
 
 export interface AuditResult {
   mailbox: number;
@@ -31,7 +35,7 @@ export async function auditMailbox(
   settleMs: number,
   signal: AbortSignal,
 ): Promise<AuditResult> {
-  const session = await source.connect(signal);
+  const session = await connectWhenFree(source, signal);
   try {
     let listed = 0;
     const unaccounted: AuditResult['unaccounted'] = [];
@@ -52,6 +56,18 @@ export async function auditMailbox(
     return { mailbox: mailbox.id, listed, accounted: listed - unaccounted.length, unaccounted, ledger };
   } finally {
     await session.close();
+  }
+}
+
+/** Where one session at a time is allowed, the poller has the mailbox now and then. */
+async function connectWhenFree(source: Source, signal: AbortSignal): Promise<Session> {
+  for (;;) {
+    try {
+      return await source.connect(signal);
+    } catch (error) {
+      if (!(error instanceof PenstockError) || error.code !== 'mailbox_in_use' || signal.aborted) throw error;
+      await sleep(IN_USE_MS, undefined, { signal }).catch(() => undefined);
+    }
   }
 }
 

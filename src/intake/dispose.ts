@@ -35,7 +35,8 @@ export async function disposeDue(
   const { mailbox, leaseToken } = held;
   const { after, afterFolder } = mailbox.settings;
   if (after === 'leave') return 0;
-  const first = await dueDispositions(context.db, folder.id, folder.epoch, careful ? CAREFUL_BATCH : BATCH);
+  const most = session.snapshot ? LIMITS.dispositionsAtEnd : BATCH;
+  const first = await dueDispositions(context.db, folder.id, folder.epoch, careful ? CAREFUL_BATCH : most);
   const due = careful ? untriedOrAlone(first) : first;
   if (due.length === 0) return 0;
   const left = due.filter((row) => row.attempts < LIMITS.dispositionAttempts);

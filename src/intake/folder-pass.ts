@@ -41,7 +41,5 @@ export interface FolderPass {
   commit(items: IntakeItem[], cursor: string | null): Promise<void>;
   /** Bytes for listed messages, or the reason why there are none. */
   fetch(items: readonly Listed[], attempts?: number): Promise<IntakeItem[]>;
-  /** Brings the server up to date with what is safe here. */
-  disposeAll(): Promise<void>;
   fetchFailed(failure: FetchFailure): void;
 }

@@ -84,9 +84,9 @@ export class FolderSync implements FolderPass {
     }
     await this.takePages(changes, async (page) => await this.fetch(await this.unknown(page.items)));
     await retryFetches(this);
-    await this.disposeAll();
     const late = this.folder.late_check_due;
     if (late) await takeLateArrivals(this);
+    await this.#disposeAll();
     await this.#enqueuing;
     await markFolderListed(this.context.db, this.folder.id, late);
     return this.added;
@@ -173,7 +173,7 @@ export class FolderSync implements FolderPass {
           committing.catch(() => undefined);
           // After the commit has begun: what was fetched is safe even when the server breaks off here.
           undisposed += items.length;
-          if (undisposed >= DISPOSE_EVERY) {
+          if (!this.session.snapshot && undisposed >= DISPOSE_EVERY) {
             await disposeDueIfAllowed(this);
             undisposed = 0;
           }
@@ -245,8 +245,12 @@ export class FolderSync implements FolderPass {
     });
   }
 
-  async disposeAll(): Promise<void> {
-    while ((await disposeDueIfAllowed(this)) > 0) this.options.onProgress();
+  /** Last in a pass: a snapshot ends with its dispositions, and what is then left waits for the next one. */
+  async #disposeAll(): Promise<void> {
+    while ((await disposeDueIfAllowed(this)) > 0) {
+      this.options.onProgress();
+      if (this.session.snapshot) return;
+    }
   }
 
   async #waitForRoom(): Promise<void> {

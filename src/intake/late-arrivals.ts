@@ -21,7 +21,6 @@ export async function takeLateArrivals(sync: FolderPass): Promise<void> {
     }
   }
   if (options.careful) await retryFetches(sync);
-  await sync.disposeAll();
   const known = await knownKeys(context.db, folder.id, view.epoch, missing);
   const open = missing.filter((key) => !known.has(key));
   const unaccounted = open.length === 0 ? 0 : (await session.existing(open)).size;

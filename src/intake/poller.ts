@@ -26,6 +26,8 @@ export class Poller {
   #lastProgress = performance.now();
   #phase: MailboxPhase = 'idle';
   #backoff: BackoffState = NO_FAILURES;
+  /** When the first login after the last failure succeeded; sessions that were parted with are one life. */
+  #aliveSince: number | null = null;
   /** Take messages one at a time: see PassOptions.careful. */
   #careful: boolean;
   /** Folders that were not on the server at the last pass. */
@@ -66,13 +68,12 @@ export class Poller {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      let loggedInAt = 0;
       this.#hearWakes();
       try {
         await this.#enter('connecting');
         this.#progress();
         this.#session = await this.#source.connect(this.#stop.signal);
-        loggedInAt = performance.now();
+        this.#aliveSince ??= performance.now();
         await this.#poll(this.#session);
         await this.#close();
       } catch (thrown) {
@@ -80,7 +81,9 @@ export class Poller {
         const error = asPenstockError(thrown);
         if (error.code === 'lease_lost') break;
         await this.#close();
-        await this.#pause(error, loggedInAt === 0 ? 0 : performance.now() - loggedInAt);
+        const livedMs = this.#aliveSince === null ? 0 : performance.now() - this.#aliveSince;
+        this.#aliveSince = null;
+        await this.#pause(error, livedMs);
       }
     }
     await this.#close();

@@ -10,9 +10,9 @@ import { Readable } from 'node:stream';
 import { sql } from 'kysely';
 import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import { headerDigest } from '../message/header-block.ts';
 import type { Database } from '../store/database.ts';
 import type { RawBytes } from '../store/intake.ts';
-import { headerDigest } from '../message/header-block.ts';
 import { RecentRaw } from './recent-raw.ts';
 
 /** The bytes of a message as a reader gets them: small ones at hand, large ones as a file to stream. */

@@ -2,7 +2,7 @@
  * A source that connects only when its host's budget has room. Sessions stay open to hear of new mail at once; when
  * others wait for a connection to the same host, one that merely listens is given up and made again later.
  */
-import type { ConnectionBudget, Release } from './imap/connection-budget.ts';
+import type { ConnectionBudget, Release } from './connection-budget.ts';
 import type { Session, Source } from './source.ts';
 
 /** Bounds `source`, which connects to `host`, by `budget`. */
@@ -10,6 +10,8 @@ export function budgetedSource(source: Source, host: string, budget: ConnectionB
   return {
     kind: source.kind,
     async connect(signal) {
+      // Before: what waits for its time must not keep a place that others could use.
+      await source.ready?.(signal);
       const release = await budget.acquire(host, signal);
       try {
         return budgetedSession(await source.connect(signal), host, budget, release);
@@ -33,6 +35,7 @@ function budgetedSession(
     release();
   };
   return {
+    snapshot: session.snapshot,
     open: (path) => session.open(path),
     changes: (cursor, until) => session.changes(cursor, until),
     currentCursor: () => session.currentCursor(),
@@ -44,6 +47,12 @@ function budgetedSession(
     existing: (keys) => session.existing(keys),
     dispose: (keys, what, folder) => session.dispose(keys, what, folder),
     async wait(ms, signal) {
+      if (session.snapshot) {
+        await session.wait(0, signal);
+        await close();
+        await rest(ms, signal);
+        return 'parted';
+      }
       const until = performance.now() + ms;
       const asked = new AbortController();
       const takeBack = budget.offer(host, () => asked.abort());

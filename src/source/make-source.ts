@@ -1,10 +1,16 @@
-/** Makes the source of a mailbox kind: the one place that knows which kinds this version can poll. */
-import { fail } from '../errors.ts';
+/** Makes the source for an account: the one place that knows which code speaks for which kind. */
 import { imapSource } from './imap/imap-source.ts';
-import type { ServerSettings, Source, SourceKind } from './source.ts';
+import { pop3Source } from './pop3/pop3-source.ts';
+import type { ServerSettings, Source } from './source.ts';
 
-/** Fails with `unsupported` for a kind that this version cannot poll. */
-export function makeSource(kind: SourceKind, settings: ServerSettings): Source {
-  if (kind === 'imap') return imapSource(settings);
-  throw fail('unsupported', `Mailboxes of kind ${kind} cannot be polled by this version.`, { kind });
+/** A mailbox on its server with all that is needed to log in, by kind. A kind without host and port has a shape of its own. */
+export type Account = { kind: 'imap'; server: ServerSettings } | { kind: 'pop3'; server: ServerSettings };
+
+export function makeSource(account: Account): Source {
+  switch (account.kind) {
+    case 'imap':
+      return imapSource(account.server);
+    case 'pop3':
+      return pop3Source(account.server);
+  }
 }

@@ -68,6 +68,12 @@ export type Disposed = 'done' | 'gone' | PenstockError;
  * deadline inside, and fails with an error of ours when the connection is dead.
  */
 export interface Session {
+  /**
+   * True: it sees the folder as it was when it began, and what it disposes of takes effect only as it ends (POP3). It
+   * serves one pass, asks for dispositions last and all at once, and waits without a connection.
+   */
+  readonly snapshot: boolean;
+
   /** Opens a folder for the calls below. Fails with `folder_missing`. */
   open(path: string): Promise<FolderView>;
 
@@ -102,12 +108,13 @@ export interface Session {
   /** Which of these are still there. A message is gone only when this says so. */
   existing(keys: readonly string[]): Promise<Set<string>>;
 
-  /** Carries out a disposition for messages of the open folder. Safe to repeat. */
+  /** Carries out a disposition for messages of the open folder. Safe to repeat. May end a {@link snapshot}. */
   dispose(keys: readonly string[], what: Disposition, folder: string | null): Promise<Map<string, Disposed>>;
 
   /**
    * Waits for a hint that something changed in the open folder, at most `ms`. A hint proves nothing. `parted`: the
-   * connection was given up meanwhile so that others could have it; connect again.
+   * connection was given up meanwhile, so that others could have it or because it was a {@link snapshot}; connect
+   * again. Everything that was fetched must be safe by now: a snapshot tells the server that it is.
    */
   wait(ms: number, signal: AbortSignal): Promise<'changed' | 'timeout' | 'parted'>;
 
@@ -128,6 +135,8 @@ export interface DiagnosisStep {
 
 export interface Source {
   readonly kind: SourceKind;
+  /** Resolves when the server may be connected to again; left out where it never minds. Fails when `signal` ends it. */
+  ready?(signal: AbortSignal): Promise<void>;
   /** Connects and logs in. `signal` ends the attempt. */
   connect(signal: AbortSignal): Promise<Session>;
   /** Tries the settings step by step and says what to change. Stops at the first step that fails. */

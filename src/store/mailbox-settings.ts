@@ -3,6 +3,8 @@ import Type, { type Static } from 'typebox';
 import Schema from 'typebox/schema';
 import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import { defaultPort, factsOf } from '../source/kinds.ts';
+import type { SourceKind } from '../source/source.ts';
 
 export const MailboxSettings = Type.Object({
   /** How to reach the server. Passwords and tokens are in the secret store, not here. */
@@ -52,9 +54,14 @@ export const MailboxSettings = Type.Object({
 export type MailboxSettings = Static<typeof MailboxSettings>;
 
 /** Settings of a new mailbox, before anything is given. Defaults as in halo-api.md section 4. */
-export function defaultMailboxSettings(host: string, user: string): MailboxSettings {
+export function defaultMailboxSettings(
+  host: string,
+  user: string,
+  kind: SourceKind = 'imap',
+): MailboxSettings {
+  const port = defaultPort(kind, 'implicit');
   return {
-    server: { host, port: 993, tls: 'implicit', tlsVerify: true, tlsCa: null, user, auth: 'password' },
+    server: { host, port, tls: 'implicit', tlsVerify: true, tlsCa: null, user, auth: 'password' },
     folders: ['INBOX'],
     pollSeconds: 60,
     firstSync: 'all',
@@ -87,8 +94,8 @@ export function defaultMailboxSettings(host: string, user: string): MailboxSetti
   };
 }
 
-/** Fails with `validation_failed`, naming the first setting that is wrong. */
-export function checkMailboxSettings(settings: MailboxSettings): void {
+/** Fails with `validation_failed`, naming the first setting that is wrong, or that this kind of mailbox cannot have. */
+export function checkMailboxSettings(settings: MailboxSettings, kind: SourceKind): void {
   const [valid, errors] = Schema.Errors(MailboxSettings, settings);
   if (!valid) {
     const first = errors[0];
@@ -116,4 +123,22 @@ export function checkMailboxSettings(settings: MailboxSettings): void {
       'afterFolder must not be one of the folders that are read: each message would come again.';
     throw fail('validation_failed', message, { field: 'afterFolder' });
   }
+  checkKind(settings, kind);
+}
+
+function checkKind(settings: MailboxSettings, kind: SourceKind): void {
+  const { name, dispositions, hasFolders, hasDates } = factsOf(kind);
+  const refuse = (field: string, message: string): never => {
+    throw fail('validation_failed', message, { field });
+  };
+  if (!dispositions.includes(settings.after)) {
+    refuse('after', `after cannot be ${settings.after}: ${name} can ${dispositions.join(' or ')} messages.`);
+  }
+  if (!hasFolders && (settings.folders.length !== 1 || settings.folders[0]?.toUpperCase() !== 'INBOX')) {
+    refuse('folders', `folders must be INBOX alone: ${name} has no other folder.`);
+  }
+  if (hasDates) return;
+  const why = `${name} does not tell when a message arrived, and the date in a message is its sender's word.`;
+  if (settings.firstSync === 'since') refuse('firstSync', `firstSync must be all or now: ${why}`);
+  if (settings.dateCutoff !== null) refuse('dateCutoff', `dateCutoff cannot be used: ${why}`);
 }

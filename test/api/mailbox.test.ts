@@ -147,6 +147,69 @@ describe('POST /api/Mailbox creates', () => {
     expect(row).toMatchObject({ imapleavemailininbox: after === 'leave' || after === 'seen' });
   });
 
+  it('of POP3 with the defaults of Halo: what cannot be moved stays, and that is said', async () => {
+    const row = await create({ type: 0 });
+    expect(row).toMatchObject({
+      type: 0,
+      imapleavemailininbox: true,
+      deleteditemsfolder: '',
+      penstock: { folders: ['INBOX'], after: 'leave', after_folder: null },
+    });
+    expect(row._warning).toContain('POP3 cannot move messages');
+    expect(row._warning).not.toContain('is moved to');
+    expect((await settingsOf(row.id)).server).toMatchObject({ port: 995, tls: 'implicit' });
+    // Posted back as it was read, nothing changes.
+    expect((await update(row.id, row)).changeseq).toBe(row.changeseq);
+  });
+
+  it.each([
+    ['usetls false', { usetls: false }, 'none', 110],
+    ['port 110 and automatic', { usetls: true, tlstype: 1, popport: 110 }, 'starttls', 110],
+    ['port 143, which is nothing to POP3', { usetls: true, tlstype: 0, popport: 143 }, 'implicit', 143],
+    ['STARTTLS required', { usetls: true, tlstype: 3 }, 'starttls', 110],
+  ])('of POP3 with %s', async (_, fields, tls, port) => {
+    const row = await create({ type: 0, ...fields });
+    expect((await settingsOf(row.id)).server).toMatchObject({ tls, port });
+    expect((await fixture.send('GET', `/api/Mailbox/${row.id}`)).json<Row>()).toMatchObject(fields);
+  });
+
+  it('of POP3 that deletes, or begins with what comes from now on', async () => {
+    expect((await create({ type: 0, harddeletereadmessages: true })).penstock.after).toBe('delete');
+    const left = await create({ type: 0, imapleavemailininbox: true });
+    expect(left.penstock.after).toBe('leave');
+    expect(left._warning ?? '').not.toContain('POP3 cannot move');
+    const fresh = await create({ type: 0, dontimportbeforecreation: true });
+    expect(fresh).toMatchObject({ dontimportbeforecreation: true, penstock: { first_sync: 'now' } });
+  });
+
+  it.each([
+    ['a folder to move to', { deleteditemsfolder: 'Done' }, 'deleteditemsfolder'],
+    ['moving', { penstock: { after: 'move', after_folder: 'Done' } }, 'penstock.after'],
+    ['marking', { penstock: { after: 'seen' } }, 'penstock.after'],
+    ['another folder', { incomingfoldername: 'Spam' }, 'penstock.folders'],
+    ['a date to cut off at', { imapdatecutoff: '2026-01-01T00:00:00Z' }, 'imapdatecutoff'],
+    [
+      'a date to begin with',
+      { penstock: { first_sync: 'since', first_sync_since: '2026-01-01' } },
+      'penstock.first_sync',
+    ],
+  ])('of POP3 not with %s', async (_, fields, field) => {
+    const answer = await fixture.send('POST', '/api/Mailbox', [mailboxItem({ type: 0, ...fields })]);
+    expect(answer.statusCode, answer.payload).toBe(400);
+    expect(answer.payload).toContain(field);
+    expect(answer.payload).toContain('POP3');
+  });
+
+  it('anew when an IMAP mailbox becomes one of POP3, as far as POP3 can do what it is to do', async () => {
+    const row = await create();
+    const answer = await fixture.send('POST', '/api/Mailbox', [{ id: row.id, type: 0 }]);
+    expect(answer.statusCode).toBe(400);
+    expect(answer.payload).toContain('after cannot be move: POP3 can leave or delete messages');
+    const changed = await update(row.id, { type: 0, imapleavemailininbox: true });
+    expect(changed).toMatchObject({ type: 0, penstock: { after: 'leave' } });
+    expect((await settingsOf(row.id)).server).toMatchObject({ port: 995 });
+  });
+
   it('with every setting that Halo lacks', async () => {
     const penstock = {
       folders: ['INBOX', 'Support/2026'],
@@ -196,7 +259,7 @@ describe('POST /api/Mailbox creates', () => {
     const before = (await fixture.send('GET', '/api/Mailbox?showall=true')).json<Row[]>().length;
     const answer = await fixture.send('POST', '/api/Mailbox', [
       mailboxItem({ username: 'a1@example.org' }),
-      mailboxItem({ username: 'a2@example.org', type: 0 }),
+      mailboxItem({ username: 'a2@example.org', type: 2 }),
     ]);
     expect(answer.statusCode).toBe(400);
     expect(answer.json()).toMatchObject({ code: 'unsupported', details: [{ index: 1, field: 'type' }] });
@@ -230,7 +293,7 @@ describe('POST /api/Mailbox creates', () => {
   it.each([
     ['no type', { type: undefined }, 'validation_failed', 'type'],
     ['an unknown type', { type: 9 }, 'validation_failed', 'type'],
-    ['POP3, which this version cannot poll', { type: 0 }, 'unsupported', 'type'],
+    ['Gmail', { type: 4 }, 'unsupported', 'type'],
     ['Exchange', { type: 2 }, 'unsupported', 'type'],
     ['Graph', { type: 3 }, 'unsupported', 'type'],
     ['no server', { server: '' }, 'validation_failed', 'server'],

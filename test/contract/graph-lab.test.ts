@@ -17,6 +17,7 @@ sourceContract(async (): Promise<ContractServer> => {
     hasDates: true,
     hasExactSizes: false,
     tellsNews: false,
+    snapshot: false,
     loginAdvice: /access token/,
     served: (message) => message,
     async newMailbox() {

@@ -15,6 +15,7 @@ sourceContract(async (): Promise<ContractServer> => {
     hasExactSizes: true,
     tellsNews: true,
     loginAdvice: /password/,
+    snapshot: false,
     // Dovecot serves every line with CRLF, as IMAP demands, whatever the file has.
     served: (message) => Buffer.from(message.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1'),
     async newMailbox() {

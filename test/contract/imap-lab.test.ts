@@ -17,6 +17,7 @@ sourceContract(async (): Promise<ContractServer> => {
     hasExactSizes: true,
     tellsNews: true,
     loginAdvice: /password/,
+    snapshot: false,
     served: (message) => message,
     async newMailbox() {
       users += 1;

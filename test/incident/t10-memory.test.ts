@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Content } from '../../src/lab/imap/mail-store.ts';
+import type { Content } from '../../src/lab/mail-store.ts';
 import { imapSettings } from '../support/imap-settings.ts';
 import { countBy, type Intake, startIntake, USER } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';

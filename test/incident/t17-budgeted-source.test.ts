@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Poller } from '../../src/intake/poller.ts';
 import { budgetedSource } from '../../src/source/budgeted-source.ts';
-import { ConnectionBudget } from '../../src/source/imap/connection-budget.ts';
+import { ConnectionBudget } from '../../src/source/connection-budget.ts';
 import type { Session, Source } from '../../src/source/source.ts';
 import { acquireLease } from '../../src/store/leases.ts';
 import { createMailbox } from '../../src/store/mailboxes.ts';

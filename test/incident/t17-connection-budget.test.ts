@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LIMITS } from '../../src/limits.ts';
-import { ConnectionBudget, type Release, TokenBucket } from '../../src/source/imap/connection-budget.ts';
+import { ConnectionBudget, type Release, TokenBucket } from '../../src/source/connection-budget.ts';
 
 const LIMIT = { connections: LIMITS.connectionsPerHost, connectsPerMinute: LIMITS.connectsPerHostPerMinute };
 const never = new AbortController().signal;

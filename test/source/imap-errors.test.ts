@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, fail } from '../../src/errors.ts';
-import { classifyImapError, type Stage } from '../../src/source/imap/errors.ts';
+import { classifyImapError } from '../../src/source/imap/errors.ts';
+import type { Stage } from '../../src/source/trouble.ts';
 
 /** Errors as imapflow 2.10.2 and Node make them. */
 const CASES: [name: string, error: object, stage: Stage, code: ErrorCode][] = [

@@ -1,17 +1,21 @@
 /**
- * Intake without the rest of the pipe: a database, a lab IMAP server and one mailbox on it, polled pass by pass
- * when the test says so. Nothing is processed.
+ * Intake without the rest of the pipe: a database, a lab server and one mailbox on it, polled pass by pass when the
+ * test says so. Nothing is processed.
  */
 import { onTestFinished } from 'vitest';
 import type { HeldMailbox, IntakeContext } from '../../src/intake/context.ts';
 import type { PassOptions } from '../../src/intake/folder-pass.ts';
 import { FolderSync } from '../../src/intake/folder-sync.ts';
 import { type LabImapOptions, LabImapServer } from '../../src/lab/imap/server.ts';
+import type { MailStore, StoredMessage } from '../../src/lab/mail-store.ts';
+import { type LabPop3Options, LabPop3Server } from '../../src/lab/pop3/server.ts';
 import { type EventData, type EventName, Events } from '../../src/observe/events.ts';
 import { RawStore } from '../../src/raw/raw-store.ts';
 import { imapSource } from '../../src/source/imap/imap-source.ts';
 import type { ImapOptions } from '../../src/source/imap/options.ts';
-import type { Session, Source } from '../../src/source/source.ts';
+import type { Pop3Options } from '../../src/source/pop3/options.ts';
+import { pop3Source } from '../../src/source/pop3/pop3-source.ts';
+import type { ServerSettings, Session, Source, SourceKind } from '../../src/source/source.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { acquireLease } from '../../src/store/leases.ts';
 import { defaultMailboxSettings, type MailboxSettings } from '../../src/store/mailbox-settings.ts';
@@ -41,8 +45,16 @@ export interface PassSettings extends Partial<PassOptions> {
   imap?: Partial<ImapOptions>;
 }
 
-export interface Intake {
-  server: LabImapServer;
+/** What the lab servers have in common. */
+export interface LabServer {
+  readonly store: MailStore;
+  readonly faults: { clear(): void };
+  start(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export interface Intake<Server extends LabServer = LabImapServer> {
+  server: Server;
   context: IntakeContext;
   db: Database;
   raw: RawStore;
@@ -52,7 +64,7 @@ export interface Intake {
   told: { name: EventName; data: EventData[EventName] }[];
   toldOf<N extends EventName>(name: N): EventData[N][];
   held: HeldMailbox;
-  source(options?: Partial<ImapOptions>): Source;
+  source(options?: Partial<ImapOptions & Pop3Options>): Source;
   /** Connects, reads every folder once, disconnects. Returns how many messages were added. */
   pass(settings?: PassSettings): Promise<number>;
   change(settings: Partial<MailboxSettings>): Promise<void>;
@@ -69,21 +81,37 @@ export interface Intake {
 
 export const USER = 'ann';
 
-/** Everything ends with the test. */
+/** With a mailbox on a lab IMAP server. Everything ends with the test. */
 export async function startIntake(
   settings: Partial<MailboxSettings> = {},
   labOptions: LabImapOptions = {},
 ): Promise<Intake> {
+  return await startOn(new LabImapServer(labOptions), 'imap', settings, imapSource);
+}
+
+/** With a mailbox on a lab POP3 server. Everything ends with the test. */
+export async function startPop3Intake(
+  settings: Partial<MailboxSettings> = {},
+  labOptions: LabPop3Options = {},
+): Promise<Intake<LabPop3Server>> {
+  return await startOn(new LabPop3Server(labOptions), 'pop3', settings, pop3Source);
+}
+
+async function startOn<Server extends LabServer>(
+  server: Server,
+  kind: SourceKind,
+  settings: Partial<MailboxSettings>,
+  makeSource: (server: ServerSettings, options: Partial<ImapOptions & Pop3Options>) => Source,
+): Promise<Intake<Server>> {
   const database = await createTestDatabase();
   const connection = openDatabase(database.url, { connections: 5, onError: () => undefined });
   const { db } = connection;
-  const server = new LabImapServer(labOptions);
   const port = await server.start();
-  server.addUser(USER, { password: 'secret' });
+  server.store.addUser(USER, { password: 'secret' });
   const dataDirectory = await tempFolder('intake');
   const raw = new RawStore(connection.db, dataDirectory);
   await raw.start();
-  const mailbox = await makeMailbox(db, port, settings);
+  const mailbox = await makeMailbox(db, kind, port, settings);
   const leaseToken = (await acquireLease(db, mailbox.id, 'test', 3600))!;
   const held = { mailbox, leaseToken };
   const told: Intake['told'] = [];
@@ -103,10 +131,11 @@ export async function startIntake(
     await database.drop();
   });
   const source: Intake['source'] = (options) =>
-    imapSource(imapSettings({ port, user: USER, maxMessageBytes: held.mailbox.settings.maxMessageBytes }), {
+    makeSource(imapSettings({ port, user: USER, maxMessageBytes: held.mailbox.settings.maxMessageBytes }), {
       closeMs: 200,
       ...options,
     });
+  const messages = (folder: string): readonly StoredMessage[] => server.store.folder(USER, folder).messages;
   return {
     server,
     context,
@@ -128,17 +157,14 @@ export async function startIntake(
     ledger: () => ledgerOf(db, mailbox.id),
     subjects: () => subjectsOf(db, raw),
     deliver(subjects, folder = 'INBOX') {
-      for (const subject of subjects) server.deliver(USER, folder, simpleMessage(subject));
+      for (const subject of subjects) server.store.deliver(USER, folder, simpleMessage(subject));
     },
     remove(subjects, folder = 'INBOX') {
       const names = new Set(subjects);
-      const found = server
-        .messages(USER, folder)
-        .filter((message) => names.has(subjectOf(message.content.bytes())));
+      const found = messages(folder).filter((message) => names.has(subjectOf(message.content.bytes())));
       server.store.folder(USER, folder).remove(new Set(found));
     },
-    onServer: (folder = 'INBOX') =>
-      server.messages(USER, folder).map((message) => subjectOf(message.content.bytes())),
+    onServer: (folder = 'INBOX') => messages(folder).map((message) => subjectOf(message.content.bytes())),
   };
 }
 
@@ -183,6 +209,7 @@ export function stepping(session: Session, onStep: (step: number, call: string) 
     }
   };
   return {
+    snapshot: session.snapshot,
     open: async (path) => {
       step('open');
       return await session.open(path);
@@ -244,12 +271,17 @@ export async function runPass(
   }
 }
 
-async function makeMailbox(db: Database, port: number, changes: Partial<MailboxSettings>): Promise<Mailbox> {
-  const base = defaultMailboxSettings('127.0.0.1', USER);
+async function makeMailbox(
+  db: Database,
+  kind: SourceKind,
+  port: number,
+  changes: Partial<MailboxSettings>,
+): Promise<Mailbox> {
+  const base = defaultMailboxSettings('127.0.0.1', USER, kind);
   const settings = { ...base, server: { ...base.server, port, tls: 'none' as const }, ...changes };
   const { id } = await db
     .transaction()
-    .execute((tx) => createMailbox(tx, { name: 'Desk', kind: 'imap', enabled: true, settings, halo: {} }));
+    .execute((tx) => createMailbox(tx, { name: 'Desk', kind, enabled: true, settings, halo: {} }));
   return (await findMailbox(db, id))!;
 }
 

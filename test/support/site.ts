@@ -8,8 +8,9 @@ import { onTestFinished, vi } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/settings.ts';
 import { auditMailbox } from '../../src/intake/audit.ts';
-import type { DeliverOptions } from '../../src/lab/imap/mail-store.ts';
 import { LabImapServer } from '../../src/lab/imap/server.ts';
+import type { DeliverOptions } from '../../src/lab/mail-store.ts';
+import { LabPop3Server } from '../../src/lab/pop3/server.ts';
 import { secretOwner, sourceOf } from '../../src/mailbox-source.ts';
 import { openRuntime, type Runtime } from '../../src/runtime.ts';
 import { defaultMailboxSettings, type MailboxSettings } from '../../src/store/mailbox-settings.ts';
@@ -56,6 +57,8 @@ let redisDatabase = 0;
 export class Site {
   readonly backend: Backend;
   readonly server = new LabImapServer();
+  /** Serves the same mail over POP3, under unique-ids that equal the UIDs. */
+  readonly pop3 = new LabPop3Server({ store: this.server.store });
   /** Everything that ever came in. */
   readonly delivered: { user: string; uid: number; bytes: Buffer }[] = [];
   /** The test's own way to database and bytes; no part of what is tested. */
@@ -94,9 +97,12 @@ export class Site {
     const runtime = await openRuntime(await configOf(env), { borrow: false, onError: () => {} });
     const site = new Site(options.backend, runtime, redis, env);
     await site.server.start();
+    await site.pop3.start();
     onTestFinished(async () => {
       site.server.faults.clear();
+      site.pop3.faults.clear();
       await site.server.stop();
+      await site.pop3.stop();
       await runtime.close();
       await own?.drop();
     });
@@ -112,12 +118,14 @@ export class Site {
   async addMailbox(
     user: string,
     changes: Partial<Omit<MailboxSettings, 'server' | 'policy'>> = {},
+    kind: 'imap' | 'pop3' = 'imap',
   ): Promise<Mailbox> {
     this.server.addUser(user, { password: 'secret' });
-    const { server, ...rest } = defaultMailboxSettings('127.0.0.1', user);
+    const { server, ...rest } = defaultMailboxSettings('127.0.0.1', user, kind);
+    const { port } = kind === 'imap' ? this.server : this.pop3;
     const settings: MailboxSettings = {
       ...rest,
-      server: { ...server, port: this.server.port, tls: 'none' },
+      server: { ...server, port, tls: 'none' },
       pollSeconds: 1,
       ...changes,
     };
@@ -125,7 +133,7 @@ export class Site {
     return await db.transaction().execute(async (tx) => {
       const mailbox = await createMailbox(tx, {
         name: user,
-        kind: 'imap',
+        kind,
         enabled: true,
         settings,
         halo: {},

@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { fail, PenstockError } from '../../errors.ts';
+import { factsOf, POLLED_KINDS } from '../../source/kinds.ts';
 import {
   checkMailboxSettings,
   defaultMailboxSettings,
@@ -24,6 +25,9 @@ import {
 import { DELETED_ITEMS, portOf, tlsOf } from './mailbox-server.ts';
 import { viewSettings } from './mailbox-view.ts';
 
+const CANNOT_MOVE =
+  'POP3 cannot move messages: processed mail stays on the server; harddeletereadmessages deletes it.';
+
 export interface MailboxDraft {
   mailbox: Mailbox;
   /** Secrets to store, by their name in the secret store. */
@@ -42,7 +46,7 @@ export function draftMailbox(item: MailboxItem, current: Mailbox | null, now: Da
   const mailbox = current === null ? newMailbox(item, now) : structuredClone(current);
   const drafting = new Drafting(item, mailbox, current === null ? null : viewSettings(current));
   drafting.run();
-  check(mailbox.settings);
+  check(mailbox);
   const { secrets, clearSecrets } = readSecrets(item);
   if (
     current === null &&
@@ -69,7 +73,7 @@ function refuseCommands(item: MailboxItem): void {
     if (item[field]) throw fail('unsupported', `${field} is not supported by this version.`, { field });
   }
   if ((item.inbound_method ?? 0) !== 0) {
-    throw fail('unsupported', 'inbound_method must be 0: an IMAP mailbox is polled.', {
+    throw fail('unsupported', 'inbound_method must be 0: IMAP and POP3 mailboxes are polled.', {
       field: 'inbound_method',
     });
   }
@@ -77,18 +81,19 @@ function refuseCommands(item: MailboxItem): void {
 
 function newMailbox(item: MailboxItem, now: Date): Mailbox {
   if (item.type === undefined || item.type === null) {
-    throw invalid('type', `is missing; 1 is IMAP (all: ${MAILBOX_TYPE.allowed})`);
+    throw invalid('type', `is missing; 1 is IMAP, 0 is POP3 (all: ${MAILBOX_TYPE.allowed})`);
   }
   for (const field of ['server', 'username'] as const) {
     if ((item[field] ?? '').trim() === '') throw invalid(field, 'is missing');
   }
+  const kind = kindOf(item.type);
   return {
     id: 0,
     guid: '',
     name: '',
-    kind: kindOf(item.type),
+    kind,
     enabled: false,
-    settings: { ...defaultMailboxSettings(item.server!, item.username!), addresses: [] },
+    settings: { ...defaultMailboxSettings(item.server!, item.username!, kind), addresses: [] },
     halo: {},
     changeSeq: 0,
     createdAt: now,
@@ -98,10 +103,9 @@ function newMailbox(item: MailboxItem, now: Date): Mailbox {
 function kindOf(type: number): Mailbox['kind'] {
   const kind = MAILBOX_TYPE.word(type);
   if (kind === null) throw invalid('type', `must be one of ${MAILBOX_TYPE.allowed}`);
-  if (kind !== 'imap') {
-    throw fail('unsupported', `type ${type} (${kind}) is not supported by this version; 1 is IMAP.`, {
-      field: 'type',
-    });
+  if (kind === 'exchange' || !POLLED_KINDS.includes(kind)) {
+    const message = `type ${type} (${kind}) is not supported by this version; 1 is IMAP, 0 is POP3.`;
+    throw fail('unsupported', message, { field: 'type' });
   }
   return kind;
 }
@@ -174,19 +178,21 @@ class Drafting {
   }
 
   #server(): void {
-    const asked = ['usetls', 'tlstype', 'popport'].some((field) => this.#asks(field));
+    // Another kind has other default ports.
+    const asked = ['usetls', 'tlstype', 'popport', 'type'].some((field) => this.#asks(field));
     if (!asked && this.#shown !== null) return;
     const written = {
       usetls: this.#value('usetls', true),
       tlstype: this.#value('tlstype', 0),
       popport: this.#value('popport', 0),
     };
-    const meant = tlsOf(written);
+    const { kind } = this.#mailbox;
+    const meant = tlsOf(written, kind);
     if (meant === null) throw invalid('tlstype', 'must be a number from 0 to 4');
     if (meant.stricter) this.warnings.push('STARTTLS is required: STARTTLS if offered is not safe.');
     const { server } = this.#mailbox.settings;
     server.tls = meant.tls;
-    server.port = portOf(written.popport, meant.tls);
+    server.port = portOf(written.popport, meant.tls, kind);
     Object.assign(this.#mailbox.halo, { tlstype: written.tlstype, popport: written.popport });
   }
 
@@ -200,6 +206,11 @@ class Drafting {
       if (settings.after !== 'seen') settings.after = 'leave';
     } else if (this.#value('harddeletereadmessages', false)) {
       settings.after = 'delete';
+    } else if (!factsOf(this.#mailbox.kind).dispositions.includes('move')) {
+      // Halo's default is to move. Where that cannot be, the mail stays: nobody asked for it to be deleted.
+      settings.after = 'leave';
+      if (folder !== '') throw invalid('deleteditemsfolder', CANNOT_MOVE);
+      if (this.#item.penstock?.after === undefined) this.warnings.push(CANNOT_MOVE);
     } else {
       settings.after = 'move';
       settings.afterFolder = folder === '' ? DELETED_ITEMS : folder;
@@ -215,8 +226,10 @@ class Drafting {
       settings.dateCutoff = this.#value<string | null>('imapdatecutoff', null);
     if (this.#asks('dontimportbeforecreation')) {
       const since = this.#value('dontimportbeforecreation', false);
-      settings.firstSync = since ? 'since' : 'all';
-      settings.firstSyncSince = since ? printDate(createdAt) : null;
+      // Without times of arrival, what is there at the first listing is what came before.
+      const { hasDates } = factsOf(this.#mailbox.kind);
+      settings.firstSync = since ? (hasDates ? 'since' : 'now') : 'all';
+      settings.firstSyncSince = since && hasDates ? printDate(createdAt) : null;
     }
   }
 
@@ -280,7 +293,7 @@ class Drafting {
     const { server } = this.#mailbox.settings;
     if (asks('tls')) {
       server.tls = given.tls!;
-      server.port = portOf(Number(this.#mailbox.halo.popport ?? 0), server.tls);
+      server.port = portOf(Number(this.#mailbox.halo.popport ?? 0), server.tls, this.#mailbox.kind);
     }
     if (asks('tls_verify')) server.tlsVerify = given.tls_verify!;
     if (asks('tls_ca')) server.tlsCa = given.tls_ca || null;
@@ -327,13 +340,16 @@ const FIELD_OF: Record<string, string> = {
   'server.user': 'username',
   'server.tls': 'tlstype',
   afterFolder: 'deleteditemsfolder',
+  after: 'penstock.after',
+  folders: 'penstock.folders',
+  firstSync: 'penstock.first_sync',
   firstSyncSince: 'penstock.first_sync_since',
   dateCutoff: 'imapdatecutoff',
 };
 
-function check(settings: MailboxSettings): void {
+function check({ settings, kind }: Mailbox): void {
   try {
-    checkMailboxSettings(settings);
+    checkMailboxSettings(settings, kind);
   } catch (thrown) {
     if (!(thrown instanceof PenstockError)) throw thrown;
     const setting = String(thrown.fields.field ?? '');

@@ -8,7 +8,7 @@ import { date, flag, int, secret, text, uuid } from './fields.ts';
 const used = {
   id: int('Primary key; absent or 0 creates.'),
   name: text('Display name.', 255),
-  type: int(`Connection type: ${MAILBOX_TYPE.allowed}. This version polls 1 (IMAP).`),
+  type: int(`Connection type: ${MAILBOX_TYPE.allowed}. This version polls 1 (IMAP) and 0 (POP3).`),
   enabled: flag('The mailbox is polled. Default false.'),
   server: text('Host name of the mail server.', 255),
   username: text('Login name.', 320),
@@ -16,12 +16,12 @@ const used = {
   usetls: flag('TLS. False = no TLS at all; when absent on create, TLS is used.'),
   tlstype: int(`TLS negotiation, with usetls: ${TLS_TYPE.allowed}.`),
   imapleavemailininbox: flag(
-    'Leave processed mail where it is. False (the default) moves it to deleteditemsfolder.',
+    'Leave processed mail where it is. False (the default) moves it to deleteditemsfolder, which POP3 cannot: there it stays.',
   ),
   harddeletereadmessages: flag('Delete processed mail for good instead of moving it. Default false.'),
   deleteditemsfolder: text('Folder processed mail is moved to; blank = the server’s deleted items.', 200),
   incomingfoldername: text('Folder to read instead of the inbox.', 500),
-  imapdatecutoff: date('Ignore mail that the server received before this.'),
+  imapdatecutoff: date('Ignore mail that the server received before this. POP3 servers do not tell that.'),
   dontimportbeforecreation: flag('Ignore mail that is older than the mailbox record. Default false.'),
   ignore_cc_emails: flag('Drop mail that reached the mailbox only by Cc. Default false.'),
   accept_auto_replies: flag('Process auto-replies. Default true.'),

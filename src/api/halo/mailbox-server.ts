@@ -1,14 +1,12 @@
 /** How Halo's fields for port and TLS (halo-api.md 4.5) become a way to connect. */
-import type { ServerSettings } from '../../source/source.ts';
+import { defaultPort } from '../../source/kinds.ts';
+import type { ServerSettings, SourceKind } from '../../source/source.ts';
 import { TLS_TYPE } from './enums.ts';
 
 type Tls = ServerSettings['tls'];
 
 /** Where processed mail goes when `deleteditemsfolder` is blank: whatever the server calls that folder (RFC 6154). */
 export const DELETED_ITEMS = '\\Trash';
-
-const IMAP_PORT = 143;
-const IMAPS_PORT = 993;
 
 export interface WrittenServer {
   usetls: boolean;
@@ -17,11 +15,14 @@ export interface WrittenServer {
 }
 
 /** Null for a number that means nothing. `stricter`: what was asked for is not offered, and something safer is. */
-export function tlsOf({ usetls, tlstype, popport }: WrittenServer): { tls: Tls; stricter: boolean } | null {
+export function tlsOf(
+  { usetls, tlstype, popport }: WrittenServer,
+  kind: SourceKind,
+): { tls: Tls; stricter: boolean } | null {
   if (!usetls) return { tls: 'none', stricter: false };
   switch (TLS_TYPE.word(tlstype)) {
     case 'automatic':
-      return { tls: popport === IMAP_PORT ? 'starttls' : 'implicit', stricter: false };
+      return { tls: popport === defaultPort(kind, 'starttls') ? 'starttls' : 'implicit', stricter: false };
     case 'implicit':
       return { tls: 'implicit', stricter: false };
     case 'starttls':
@@ -34,7 +35,6 @@ export function tlsOf({ usetls, tlstype, popport }: WrittenServer): { tls: Tls; 
   }
 }
 
-export function portOf(written: number, tls: Tls): number {
-  if (written !== 0) return written;
-  return tls === 'implicit' ? IMAPS_PORT : IMAP_PORT;
+export function portOf(written: number, tls: Tls, kind: SourceKind): number {
+  return written === 0 ? defaultPort(kind, tls) : written;
 }

@@ -101,14 +101,14 @@ export function viewSettings(mailbox: Mailbox): Record<string, unknown> {
 }
 
 /** As the client once wrote it, as long as that still means what is stored; else in our own way. */
-function viewServer({ settings, halo }: Mailbox): Record<string, unknown> {
+function viewServer({ kind, settings, halo }: Mailbox): Record<string, unknown> {
   const { tls, port } = settings.server;
   const written = {
     usetls: tls !== 'none',
     tlstype: Number(halo.tlstype ?? 0),
     popport: Number(halo.popport ?? 0),
   };
-  if (tlsOf(written)?.tls === tls && portOf(written.popport, tls) === port) return written;
+  if (tlsOf(written, kind)?.tls === tls && portOf(written.popport, tls, kind) === port) return written;
   return { usetls: tls !== 'none', tlstype: tls === 'none' ? 0 : TLS_TYPE.code(tls), popport: port };
 }
 

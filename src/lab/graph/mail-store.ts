@@ -4,7 +4,7 @@
  * second.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { Content } from '../imap/mail-store.ts';
+import type { Content } from '../mail-store.ts';
 
 export interface LabMessage {
   readonly immutableId: string;

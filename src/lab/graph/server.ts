@@ -9,7 +9,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../certificate.ts';
-import type { Content } from '../imap/mail-store.ts';
+import type { Content } from '../mail-store.ts';
 import { errorAnswer, GraphFault, type LabAnswer } from './answer.ts';
 import { DeltaTokens } from './delta.ts';
 import { GraphFaults, type RouteName } from './faults.ts';

@@ -1,8 +1,9 @@
 /** Commands that concern folders: LIST, STATUS, CREATE, DELETE, RENAME, SELECT, EXAMINE and their kin. */
+
+import type { Folder, User } from '../mail-store.ts';
 import { argumentItems, argumentText, type Command } from './command-parser.ts';
 import { bad, type Connection, no, ok, type Reply } from './connection.ts';
 import { decodeFolderName, encodeFolderName, matchesPattern, normalFolderName } from './folder-name.ts';
-import type { Folder, User } from './mail-store.ts';
 
 export const DELIMITER = '/';
 const FLAGS = '\\Answered \\Flagged \\Deleted \\Seen \\Draft';

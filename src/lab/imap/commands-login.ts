@@ -1,8 +1,8 @@
 /** LOGIN and AUTHENTICATE with PLAIN (RFC 4616) and XOAUTH2, with and without an initial response (RFC 4959). */
 import { timingSafeEqual } from 'node:crypto';
+import type { User } from '../mail-store.ts';
 import { argumentText, type Command } from './command-parser.ts';
 import { bad, type Connection, ConnectionOver, no, ok, type Reply } from './connection.ts';
-import type { User } from './mail-store.ts';
 
 const REFUSED = no('[AUTHENTICATIONFAILED] Wrong user name or password');
 /** What Google and Microsoft send when a token is not taken; the client has to answer it with an empty line. */

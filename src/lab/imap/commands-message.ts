@@ -1,10 +1,11 @@
 /** Commands that concern messages: FETCH, STORE, SEARCH, COPY, MOVE, EXPUNGE, APPEND. */
+
+import { fixedContent, type StoredMessage } from '../mail-store.ts';
 import { type Argument, argumentItems, argumentText, type Command } from './command-parser.ts';
 import { folderName, named } from './commands-folder.ts';
 import { bad, type Connection, no, ok, type Reply, type Selected } from './connection.ts';
 import type { Phase } from './faults.ts';
 import { answerFetch, type FetchItem } from './fetch-answer.ts';
-import { fixedContent, type StoredMessage } from './mail-store.ts';
 import { parseBodyItem } from './message-sections.ts';
 import { type Candidate, compileSearch } from './search.ts';
 import { formatSequenceSet } from './sequence-set.ts';

@@ -1,10 +1,10 @@
 /** One client connection of the lab server: its state, its view of the open folder, and how it ends. */
 import type { Socket } from 'node:net';
+import type { Folder, MailStore, StoredMessage, User } from '../mail-store.ts';
+import { lowerBound } from '../mail-store.ts';
+import type { Output } from '../output.ts';
 import type { CommandReader } from './command-reader.ts';
 import type { Action, FaultScript, Phase } from './faults.ts';
-import type { Folder, MailStore, StoredMessage, User } from './mail-store.ts';
-import { lowerBound } from './mail-store.ts';
-import type { Output } from './output.ts';
 import type { Candidate } from './search.ts';
 import { parseSequenceSet } from './sequence-set.ts';
 

@@ -1,6 +1,7 @@
 /** SEARCH (RFC 9051 section 6.4.4): the keys that clients use, without charsets other than UTF-8. */
+
+import type { StoredMessage } from '../mail-store.ts';
 import { type Argument, argumentText, CommandSyntaxError } from './command-parser.ts';
-import type { StoredMessage } from './mail-store.ts';
 import { endOfHeader } from './message-sections.ts';
 import { inRanges, parseSequenceSet } from './sequence-set.ts';
 

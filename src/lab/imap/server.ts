@@ -6,18 +6,18 @@ import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Certificate } from '../certificate.ts';
-import { argumentText } from './command-parser.ts';
-import { CommandReader } from './command-reader.ts';
-import { Connection } from './connection.ts';
-import { FaultScript } from './faults.ts';
 import {
   type Content,
   type Credentials,
   type DeliverOptions,
   MailStore,
   type StoredMessage,
-} from './mail-store.ts';
-import { Output } from './output.ts';
+} from '../mail-store.ts';
+import { Output } from '../output.ts';
+import { argumentText } from './command-parser.ts';
+import { CommandReader } from './command-reader.ts';
+import { Connection } from './connection.ts';
+import { FaultScript } from './faults.ts';
 import { type SessionEvents, serve } from './session.ts';
 
 const CAPABILITIES = [

@@ -1,6 +1,6 @@
 /** Turns what Graph, Node or the network reports into an error of ours that names the real cause. Pure. */
 import { type ErrorCode, fail, PenstockError } from '../../errors.ts';
-import { tlsReason } from '../imap/errors.ts';
+import { tlsReason } from '../trouble.ts';
 
 /** An answer that is no success. */
 export interface Refusal {

@@ -3,7 +3,7 @@
  * left alone. All sessions of a mailbox share one gate, because Exchange counts by application and mailbox.
  */
 import { fail } from '../../errors.ts';
-import { TokenBucket } from '../imap/connection-budget.ts';
+import { TokenBucket } from '../connection-budget.ts';
 import type { GraphOptions } from './settings.ts';
 
 type Limits = Pick<GraphOptions, 'concurrency' | 'requestsPerMinute' | 'burst' | 'patienceMs'>;

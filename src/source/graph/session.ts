@@ -35,6 +35,7 @@ export async function mailboxEpoch(client: GraphClient): Promise<string> {
 }
 
 export class GraphSession implements Session {
+  readonly snapshot = false;
   readonly #client: GraphClient;
   #epoch: string;
   #folder: FoundFolder | null = null;

@@ -1,8 +1,6 @@
 /** Turns whatever imapflow, Node or the server reports into an error of ours that names the real cause. */
 import { type ErrorFields, fail, PenstockError } from '../../errors.ts';
-
-/** What was going on: the same network error means different things before and after the login. */
-export type Stage = 'connecting' | 'connected';
+import { isTlsCode, networkError, type Stage, soundsBusy, tidyServerText, tlsReason } from '../trouble.ts';
 
 /** The properties that imapflow and Node put on their errors. */
 interface Trouble {
@@ -31,23 +29,6 @@ const CONNECTION_CODES = new Set([
 ]);
 const CLOSED_EARLY_CODES = new Set(['ClosedAfterConnectText', 'ClosedAfterConnectTLS']);
 const STALL_CODES = new Set(['ETIMEOUT', 'UPGRADE_TIMEOUT', 'LockTimeout']);
-const DNS_CODES = new Set([
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EAI_FAIL',
-  'EAI_NODATA',
-  'EAI_NONAME',
-  'ENODATA',
-  'ESERVFAIL',
-]);
-const REFUSED_CODES = new Set([
-  'ECONNREFUSED',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EADDRNOTAVAIL',
-  'EACCES',
-  'EHOSTDOWN',
-]);
 const LIMIT_CODES = new Set([
   'LiteralTooLarge',
   'ResponseTooLarge',
@@ -59,18 +40,6 @@ const LIMIT_CODES = new Set([
 const BUSY_RESPONSE_CODES = new Set(['UNAVAILABLE', 'INUSE', 'LIMIT']);
 const MISSING_RESPONSE_CODES = new Set(['TRYCREATE', 'NONEXISTENT']);
 
-/** What servers say when they want to be left alone for a while. */
-const BUSY_TEXTS = [
-  'throttled',
-  'too many',
-  'maximum number of connections',
-  'rate limit',
-  'try again later',
-  'server busy',
-  'server is busy',
-  'temporarily unavailable',
-  'temporary failure',
-];
 /**
  * Exchange says this when the token is right but the mailbox cannot be reached: IMAP is switched off for it, the
  * user name is that of another mailbox, or it throttles without saying so. The last passes, so it counts as busy.
@@ -79,23 +48,6 @@ const NOT_CONNECTED_TEXT = 'authenticated but not connected';
 const BACKOFF = /Backoff Time[:=\s]{1,5}(\d{1,9})/i;
 const RESPONSE_CODE = /\[([A-Z-]{1,30})[\] ]/i;
 const TEXT_LENGTH = 300;
-
-/** Reasons of failed TLS that a person can act on. */
-const TLS_REASONS = new Map<string, string>([
-  ['CERT_HAS_EXPIRED', 'the certificate has expired'],
-  ['CERT_NOT_YET_VALID', 'the certificate is not valid yet'],
-  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'the certificate is self-signed'],
-  ['SELF_SIGNED_CERT_IN_CHAIN', 'a self-signed certificate is in the chain'],
-  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'the issuer of the certificate is not known here'],
-  ['UNABLE_TO_GET_ISSUER_CERT', 'the issuer of the certificate is not known here'],
-  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'the issuer of the certificate is not known here'],
-  ['ERR_TLS_CERT_ALTNAME_INVALID', 'the certificate is for another host name'],
-  [
-    'STARTTLS_INJECTION',
-    'the server sent data between STARTTLS and the handshake, which points to an attack',
-  ],
-  ['EPROTO', 'the server does not speak TLS on this port'],
-]);
 
 /**
  * Classifies `thrown`. Errors of ours pass unchanged. `command` names what was tried and goes into the fields.
@@ -113,17 +65,13 @@ export function classifyImapError(thrown: unknown, stage: Stage, command: string
 
   const busy = busyError(trouble, code, said, fields, thrown);
   if (busy) return busy;
-  if (isTls(trouble, code)) return tlsError(trouble, code, fields, thrown);
+  if (trouble.tlsFailed === true || isTlsCode(code)) return tlsError(trouble, code, fields, thrown);
   if (isLoginFailure(trouble)) {
     const why = said || text(trouble.message) || 'no reason given';
     return fail('auth_failed', `The server refused the login: ${why}`, fields, thrown);
   }
-  if (DNS_CODES.has(code)) return fail('dns_failed', 'The host name could not be resolved', fields, thrown);
-  if (REFUSED_CODES.has(code))
-    return fail('connect_failed', `No connection to the server: ${code}`, fields, thrown);
-  if (code === 'CONNECT_TIMEOUT' || (code === 'ETIMEDOUT' && stage === 'connecting')) {
-    return fail('connect_timeout', 'The server could not be reached in time', fields, thrown);
-  }
+  const network = networkError(code, stage, fields, thrown);
+  if (network) return network;
   if (code === 'GREETING_TIMEOUT')
     return fail('greeting_failed', 'The server sent no greeting', fields, thrown);
   if (STALL_CODES.has(code)) return fail('stalled', 'The server stopped answering', fields, thrown);
@@ -193,21 +141,9 @@ function busyError(
       'wrong, or the server limits us';
     return fail('server_busy', message, { ...fields, backoffMs }, thrown);
   }
-  const busy =
-    code === 'ETHROTTLE' ||
-    BUSY_RESPONSE_CODES.has(responseCode(trouble)) ||
-    BUSY_TEXTS.some((known) => lower.includes(known));
+  const busy = code === 'ETHROTTLE' || BUSY_RESPONSE_CODES.has(responseCode(trouble)) || soundsBusy(said);
   if (!busy) return null;
   return fail('server_busy', `The server limits us: ${said || code}`, { ...fields, backoffMs }, thrown);
-}
-
-function isTls(trouble: Trouble, code: string): boolean {
-  return (
-    trouble.tlsFailed === true ||
-    TLS_REASONS.has(code) ||
-    code.startsWith('ERR_SSL') ||
-    code.startsWith('ERR_TLS')
-  );
 }
 
 function tlsError(trouble: Trouble, code: string, fields: ErrorFields, thrown: unknown): PenstockError {
@@ -222,13 +158,6 @@ function tlsError(trouble: Trouble, code: string, fields: ErrorFields, thrown: u
     { ...fields, reason: message.slice(0, TEXT_LENGTH) },
     thrown,
   );
-}
-
-/** What a TLS error code means, in words; null when it is not one that we know. */
-export function tlsReason(code: string): string | null {
-  if (code.startsWith('ERR_SSL'))
-    return 'the server does not speak TLS on this port, or no version that is accepted';
-  return TLS_REASONS.get(code) ?? null;
 }
 
 function isLoginFailure(trouble: Trouble): boolean {
@@ -254,10 +183,7 @@ function parsedCode(response: unknown): string {
 /** What the server said, shortened and without control characters. Never more: it may quote mail. */
 function serverText(trouble: Trouble): string {
   const said = text(trouble.responseText) || text(trouble.reason) || text(trouble.response);
-  return said
-    .slice(0, TEXT_LENGTH)
-    .replace(/\p{Cc}/gu, ' ')
-    .trim();
+  return tidyServerText(said);
 }
 
 function text(value: unknown): string {

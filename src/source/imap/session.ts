@@ -27,6 +27,7 @@ import { Hints } from './waiting.ts';
 const KEYS_PER_CHUNK = 10_000;
 
 export class ImapSession implements Session {
+  readonly snapshot = false;
   readonly #link: Link;
   readonly #commands: Commands;
   readonly #options: ImapOptions;

@@ -2,7 +2,7 @@
  * How many connections there may be to one host, and how fast new ones may be made. Hundreds of mailboxes often
  * share a host that locks out whoever connects too much, above all when all of them start at once.
  */
-import { fail } from '../../errors.ts';
+import { fail } from '../errors.ts';
 
 export interface BudgetLimits {
   /** Connections to one host at a time. */
