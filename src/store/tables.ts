@@ -1,5 +1,6 @@
 /** The tables as kysely sees them. One interface a table, in the order of the migrations. */
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+import type { ErrorCode } from '../errors.ts';
 import type { Rule } from '../rule/rule.ts';
 import type { SourceKind } from '../source/source.ts';
 import type { MailboxSettings } from './mailbox-settings.ts';
@@ -36,6 +37,20 @@ export interface Tables {
     sync_total: Generated<number>;
     sync_started_at: Timestamp | null;
     sync_progress_at: Timestamp | null;
+  };
+  oauth_token: {
+    credential: string;
+    obtained_at: Timestamp | null;
+    life_ms: number | null;
+    refresh_expires_at: Timestamp | null;
+    renewals: Generated<number>;
+    failure_code: ErrorCode | null;
+    failure_message: string | null;
+    failure_reason: string | null;
+    failure_terminal: boolean | null;
+    failure_at: Timestamp | null;
+    failure_wait_ms: number | null;
+    failure_attempts: Generated<number>;
   };
   lease: { mailbox_id: number; owner: string; token: number; expires_at: Timestamp };
   folder: {
