@@ -33,6 +33,8 @@ export interface ContractServer {
   /** The protocol has folders, and a time of arrival for each message. */
   hasFolders: boolean;
   hasDates: boolean;
+  /** A listing has keys only; sizes and dates are asked for by themselves. */
+  listsKeysOnly?: boolean;
 }
 
 const LARGE = 10 * 1024 * 1024;
@@ -93,7 +95,12 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const message = simpleMessage('dated');
       const internalDate = new Date('2024-02-29T12:34:56Z');
       await box.deliver(message, { internalDate });
-      const [item] = await allItems(await (await sessionOf(box)).changes(null));
+      const session = await sessionOf(box);
+      const [bare] = await allItems(await session.changes(null));
+      if (server?.listsKeysOnly) expect(bare).toMatchObject({ size: 0, internalDate: null });
+      const [item] = server?.listsKeysOnly
+        ? (await collect(session.list([bare?.key as string, '4000000']))).flat()
+        : [bare];
       expect(item?.size).toBe(message.length);
       expect(item?.internalDate).toBe(server?.hasDates ? internalDate.toISOString() : null);
     });
@@ -223,7 +230,8 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const stream = await session.stream(keys[1] as string, 100_000);
       await expect(buffer(stream)).rejects.toMatchObject({ code: 'message_oversized' });
       // The limit is inclusive, and the session goes on.
-      const size = items[1]?.size as number;
+      const [large] = (await collect(session.list([keys[1] as string]))).flat();
+      const size = large?.size as number;
       expect((await buffer(await session.stream(keys[1] as string, size))).length).toBe(size);
       expect(bytesOf((await collect(session.fetch([keys[1] as string], size)))[0]).length).toBe(size);
     });
