@@ -1,22 +1,21 @@
-/**
- * How far a folder was listed. History ids are 64 bits (text here: they do not fit into a number), ids of messages are
- * hexadecimal of up to 64 bits.
- */
+/** How far a folder was listed. Ids are opaque, and history ids are text: they do not fit into a number. */
 export interface GmailCursor {
+  /** Address of the account: history ids of another one would mean something else. */
+  account: string;
   /** History up to here is known, but for what `rest` says. */
   historyId: string;
   /**
    * A listing that is under way: of the whole folder (`since` null) or of the history after `since`, always without what
-   * came after `historyId`. Messages up to the id `after` are done.
+   * came after `historyId`. It was taken up to and with the message `after`.
    */
   rest: { since: string | null; after: string } | null;
 }
 
-const DIGITS = /^\d{1,20}$/;
-const MESSAGE_ID = /^[0-9a-f]{1,32}$/;
+const HISTORY_ID = /^\d{1,32}$/;
+const ID_CHARS = 200;
 
-export function formatCursor({ historyId, rest }: GmailCursor): string {
-  return JSON.stringify(rest === null ? { historyId } : { historyId, rest });
+export function formatCursor({ account, historyId, rest }: GmailCursor): string {
+  return JSON.stringify(rest === null ? { account, historyId } : { account, historyId, rest });
 }
 
 /** Null when it is no cursor of a Gmail folder. */
@@ -28,22 +27,20 @@ export function parseCursor(text: string): GmailCursor | null {
     return null;
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { historyId, rest = null } = value as { historyId?: unknown; rest?: unknown };
-  if (!isHistoryId(historyId)) return null;
-  if (rest === null) return { historyId, rest };
+  const {
+    account,
+    historyId,
+    rest = null,
+  } = value as { account?: unknown; historyId?: unknown; rest?: unknown };
+  if (typeof account !== 'string' || !isHistoryId(historyId)) return null;
+  if (rest === null) return { account, historyId, rest };
   if (typeof rest !== 'object') return null;
   const { since, after } = rest as { since?: unknown; after?: unknown };
   if (since !== null && !isHistoryId(since)) return null;
-  if (typeof after !== 'string' || !MESSAGE_ID.test(after)) return null;
-  return { historyId, rest: { since, after } };
+  if (typeof after !== 'string' || after.length > ID_CHARS) return null;
+  return { account, historyId, rest: { since, after } };
 }
 
 function isHistoryId(value: unknown): value is string {
-  return typeof value === 'string' && DIGITS.test(value);
-}
-
-/** By value: longer is larger, since ids have no leading zeros. */
-export function compareIds(a: string, b: string): number {
-  if (a.length !== b.length) return a.length - b.length;
-  return a < b ? -1 : Number(a > b);
+  return typeof value === 'string' && HISTORY_ID.test(value);
 }

@@ -4,13 +4,13 @@ import { LIMITS } from '../../limits.ts';
 import type { Changes, Listed, Page } from '../source.ts';
 import type { GmailApi } from './api.ts';
 import { arrivals } from './arrivals.ts';
-import { compareIds, formatCursor, type GmailCursor } from './cursor.ts';
+import { formatCursor, type GmailCursor } from './cursor.ts';
 import { excludedSets, includesSpamTrash } from './labels.ts';
 
 /** Size and date are not known yet: `list` of the session gives them. */
 const listed = (key: string): Listed => ({ key, size: 0, internalDate: null });
 
-/** All messages of a folder, ascending by id. */
+/** All messages of a folder, oldest first. */
 export async function folderIds(api: GmailApi, folder: string, signal: AbortSignal): Promise<string[]> {
   const all = await idsWith(api, [folder], includesSpamTrash(folder), signal);
   for (const { labels, unless } of excludedSets(folder)) {
@@ -19,9 +19,10 @@ export async function folderIds(api: GmailApi, folder: string, signal: AbortSign
       unless === null || excluded.size === 0 ? null : await idsWith(api, [...labels, unless], false, signal);
     for (const id of excluded) if (!kept?.has(id)) all.delete(id);
   }
-  return [...all].sort(compareIds);
+  return [...all].reverse();
 }
 
+/** Newest first, as Gmail lists. */
 async function idsWith(
   api: GmailApi,
   labels: string[],
@@ -37,12 +38,13 @@ async function idsWith(
   }
 }
 
-/** What came into a folder since a history id. Null when history does not reach back so far. */
+/** What came into a folder since a history id, in the order in which it came. */
 export interface News {
   ids: Set<string>;
   historyId: string;
 }
 
+/** Null when history does not reach back so far. With `until`, without what came after that id. */
 export async function newsSince(
   api: GmailApi,
   folder: string,
@@ -70,45 +72,48 @@ export async function newsSince(
 const LOST = { lost: true, reason: 'Gmail keeps no history that is so old' } as const;
 
 /**
- * What the folder has that is not covered by `cursor`. `now` is the history id of the mailbox, got before this call:
- * what comes later is left for the next listing. With `until`, nothing that came after it.
+ * What the folder has that is not covered by `cursor`. `now` is what the mailbox was at before this call: what comes later
+ * is left for the next listing. With `until`, nothing that came after it.
  */
 export async function changesSince(
   api: GmailApi,
   folder: string,
   cursor: GmailCursor | null,
   until: GmailCursor | null,
-  now: string,
+  now: { account: string; historyId: string },
   signal: AbortSignal,
 ): Promise<Changes> {
   const rest = cursor?.rest ?? null;
   const since = rest === null ? (cursor?.historyId ?? null) : rest.since;
-  const isUnderWay = cursor !== null && rest !== null;
-  const pinned = until?.historyId ?? (isUnderWay ? cursor.historyId : null);
-  let ids: string[];
-  let historyId: string;
-  if (since === null) {
-    historyId = pinned ?? now;
-    ids = await folderIds(api, folder, signal);
-    if (pinned !== null) {
-      // Came after what is asked for: the listing from there on finds them.
-      const later = await newsSince(api, folder, pinned, null, signal);
-      if (later === null) return LOST;
-      ids = ids.filter((id) => !later.ids.has(id));
-    }
-  } else {
-    const news = await newsSince(api, folder, since, pinned, signal);
-    if (news === null) return LOST;
-    ({ historyId } = news);
-    ids = [...news.ids].sort(compareIds);
-  }
-  if (rest !== null) ids = ids.filter((id) => compareIds(id, rest.after) > 0);
-  const isNew = cursor === null || isUnderWay || cursor.historyId !== historyId;
-  return {
-    lost: false,
-    total: ids.length,
-    pages: pagesOf(ids, { historyId, since }, isNew),
-  };
+  const pinned = until?.historyId ?? (rest === null ? null : cursor!.historyId);
+  const found =
+    since === null
+      ? await wholeFolder(api, folder, pinned, now.historyId, signal)
+      : await newsSince(api, folder, since, pinned, signal);
+  if (found === null) return LOST;
+  const all = [...found.ids];
+  // When that message has left meanwhile all are listed again, which does no harm.
+  const ids = rest === null ? all : all.slice(all.indexOf(rest.after) + 1);
+  const end = { account: now.account, historyId: found.historyId };
+  const mustMoveOn = rest !== null || cursor?.historyId !== found.historyId;
+  return { lost: false, total: ids.length, pages: pagesOf(ids, end, since, mustMoveOn) };
+}
+
+/** All that was in the folder at `pinned`, or that is in it now. Null when history does not reach back so far. */
+async function wholeFolder(
+  api: GmailApi,
+  folder: string,
+  pinned: string | null,
+  now: string,
+  signal: AbortSignal,
+): Promise<News | null> {
+  const ids = new Set(await folderIds(api, folder, signal));
+  if (pinned === null) return { ids, historyId: now };
+  const later = await newsSince(api, folder, pinned, null, signal);
+  if (later === null) return null;
+  // The listing from there on finds them.
+  for (const id of later.ids) ids.delete(id);
+  return { ids, historyId: pinned };
 }
 
 /**
@@ -117,14 +122,15 @@ export async function changesSince(
  */
 async function* pagesOf(
   ids: readonly string[],
-  { historyId, since }: { historyId: string; since: string | null },
+  end: { account: string; historyId: string },
+  since: string | null,
   mustMoveOn: boolean,
 ): AsyncGenerator<Page> {
-  if (ids.length === 0 && mustMoveOn) yield { items: [], cursor: formatCursor({ historyId, rest: null }) };
+  if (ids.length === 0 && mustMoveOn) yield { items: [], cursor: formatCursor({ ...end, rest: null }) };
   for (let start = 0; start < ids.length; start += LIMITS.batchMessages) {
     const chunk = ids.slice(start, start + LIMITS.batchMessages);
     const isLast = start + LIMITS.batchMessages >= ids.length;
     const rest = isLast ? null : { since, after: chunk.at(-1)! };
-    yield { items: chunk.map(listed), cursor: formatCursor({ historyId, rest }) };
+    yield { items: chunk.map(listed), cursor: formatCursor({ ...end, rest }) };
   }
 }

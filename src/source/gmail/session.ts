@@ -23,16 +23,10 @@ import { presenceOf } from './presence.ts';
 /** Keys handed out at a time by {@link Session.keys}. */
 const KEYS_PER_CHUNK = 10_000;
 
-interface OpenFolder {
-  label: Label;
-  /** Ids mean something within one account only. */
-  account: string;
-}
-
 export class GmailSession implements Session {
   readonly #api: GmailApi;
   readonly #end = new AbortController();
-  #folder: OpenFolder | null = null;
+  #folder: Label | null = null;
   /** History up to here was listed, or looked at while waiting. */
   #seenUpTo: string | null = null;
 
@@ -43,49 +37,46 @@ export class GmailSession implements Session {
   async open(path: string): Promise<FolderView> {
     this.#check();
     this.#folder = null;
-    const { address } = await this.#api.profile(this.#signal);
     const label = findLabel(await this.#api.labels(this.#signal), path);
     if (label === null) throw fail('folder_missing', `The mailbox has no label ${path}`, { folder: path });
     const count = await this.#api.labelCount(label.id, this.#signal);
-    this.#folder = { label, account: address };
+    this.#folder = label;
     this.#seenUpTo = null;
-    return { path: label.name, epoch: address, count, writable: true };
+    // Ids never change, so there is no epoch.
+    return { path: label.name, epoch: '', count, writable: true };
   }
 
   async changes(cursor: string | null, until: string | null = null): Promise<Changes> {
-    const { label, account } = this.#opened();
+    const { id } = this.#opened();
     const known = cursor === null ? null : parseCursor(cursor);
     const end = until === null ? null : parseCursor(until);
     if ((cursor !== null && known === null) || (until !== null && end === null)) {
       return { lost: true, reason: 'The stored cursor is not one of a Gmail folder' };
     }
     // Before anything is listed: what comes meanwhile is then found by the next listing.
-    const { address, historyId } = await this.#api.profile(this.#signal);
-    if (address !== account)
-      return { lost: true, reason: `The account changed from ${account} to ${address}` };
-    const changes = await changesSince(this.#api, label.id, known, end, historyId, this.#signal);
-    this.#seenUpTo = historyId;
+    const now = await this.#now();
+    for (const { account } of [known, end].filter((one) => one !== null)) {
+      if (account === now.account) continue;
+      return { lost: true, reason: `The account changed from ${account} to ${now.account}` };
+    }
+    const changes = await changesSince(this.#api, id, known, end, now, this.#signal);
+    this.#seenUpTo = now.historyId;
     return changes;
   }
 
   async currentCursor(): Promise<string> {
-    const { label, account } = this.#opened();
-    const { address, historyId } = await this.#api.profile(this.#signal);
-    if (address !== account) {
-      const reason = `The account changed from ${account} to ${address}`;
-      throw fail('folder_changed', reason, { folder: label.name });
-    }
-    return formatCursor({ historyId, rest: null });
+    this.#opened();
+    return formatCursor({ ...(await this.#now()), rest: null });
   }
 
   async *keys(): AsyncGenerator<string[]> {
-    const ids = await folderIds(this.#api, this.#opened().label.id, this.#signal);
+    const ids = await folderIds(this.#api, this.#opened().id, this.#signal);
     for (let start = 0; start < ids.length; start += KEYS_PER_CHUNK)
       yield ids.slice(start, start + KEYS_PER_CHUNK);
   }
 
   async *list(keys: readonly string[]): AsyncGenerator<Listed[]> {
-    const { id } = this.#opened().label;
+    const { id } = this.#opened();
     yield* listFacts(this.#api, keys, ({ labels }) => isMailOf(id, labels), this.#signal);
   }
 
@@ -105,7 +96,7 @@ export class GmailSession implements Session {
   }
 
   async existing(keys: readonly string[]): Promise<Set<string>> {
-    const { here } = await presenceOf(this.#api, this.#opened().label.id, keys, this.#signal);
+    const { here } = await presenceOf(this.#api, this.#opened().id, keys, this.#signal);
     return here;
   }
 
@@ -114,15 +105,15 @@ export class GmailSession implements Session {
     what: Disposition,
     target: string | null,
   ): Promise<Map<string, Disposed>> {
-    return await disposeOf(this.#api, this.#opened().label, keys, what, target, this.#signal);
+    return await disposeOf(this.#api, this.#opened(), keys, what, target, this.#signal);
   }
 
   /** Nothing is pushed to a session, so it looks now and then, which costs two units. */
   async wait(ms: number, signal: AbortSignal): Promise<'changed' | 'timeout'> {
-    const { label } = this.#opened();
+    const { id } = this.#opened();
     const until = performance.now() + ms;
     const stop = AbortSignal.any([signal, this.#signal]);
-    this.#seenUpTo ??= (await this.#api.profile(this.#signal)).historyId;
+    this.#seenUpTo ??= (await this.#now()).historyId;
     for (;;) {
       const left = until - performance.now();
       await sleep(Math.max(0, Math.min(left, this.#api.options.hintMs)), undefined, { signal: stop }).catch(
@@ -130,7 +121,7 @@ export class GmailSession implements Session {
       );
       this.#check();
       if (signal.aborted || performance.now() >= until) return 'timeout';
-      const news = await newsSince(this.#api, label.id, this.#seenUpTo, null, this.#signal);
+      const news = await newsSince(this.#api, id, this.#seenUpTo, null, this.#signal);
       if (news === null || news.ids.size > 0) return 'changed';
       this.#seenUpTo = news.historyId;
     }
@@ -138,6 +129,11 @@ export class GmailSession implements Session {
 
   async close(): Promise<void> {
     this.#end.abort(fail('connection_lost', 'The session was closed', { closed: true }));
+  }
+
+  async #now(): Promise<{ account: string; historyId: string }> {
+    const { address, historyId } = await this.#api.profile(this.#signal);
+    return { account: address, historyId };
   }
 
   get #signal(): AbortSignal {
@@ -148,7 +144,7 @@ export class GmailSession implements Session {
     this.#signal.throwIfAborted();
   }
 
-  #opened(): OpenFolder {
+  #opened(): Label {
     this.#check();
     if (this.#folder === null) throw fail('internal', 'No folder is open on this session');
     return this.#folder;
