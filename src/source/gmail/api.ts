@@ -311,7 +311,9 @@ export class GmailApi {
     if (response === undefined || response.status < 400)
       return networkError(causeOf(thrown), host, { method });
     const wait = retryAfterMs(response.headers.get('retry-after'), Date.now());
-    return gmailError(readApiError(response.status, response.data, wait), method);
+    // The SDK drops the body of a failed request for a stream, but for its text in the message.
+    const data = response.data ?? (thrown as Error).message;
+    return gmailError(readApiError(response.status, data, wait), method);
   }
 
   #rethrow(error: unknown, closed: AbortSignal): never {
