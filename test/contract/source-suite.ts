@@ -35,6 +35,8 @@ export interface ContractServer {
   hasDates: boolean;
   /** A listing has keys only; sizes and dates are asked for by themselves. */
   listsKeysOnly?: boolean;
+  /** The server only guesses how large a message is. */
+  sizesAreEstimates?: boolean;
 }
 
 const LARGE = 10 * 1024 * 1024;
@@ -101,7 +103,8 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const [item] = server?.listsKeysOnly
         ? (await collect(session.list([bare?.key as string, '4000000']))).flat()
         : [bare];
-      expect(item?.size).toBe(message.length);
+      if (server?.sizesAreEstimates) expect(item?.size).toBeGreaterThan(0);
+      else expect(item?.size).toBe(message.length);
       expect(item?.internalDate).toBe(server?.hasDates ? internalDate.toISOString() : null);
     });
 
@@ -221,7 +224,8 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
     it('T10.2 does not take a message above the limit, whole or streamed', async () => {
       const box = await mailbox();
       await box.deliver(simpleMessage('small'));
-      await box.deliver(simpleMessage('large', `${'x'.repeat(70)}\r\n`.repeat(3000)));
+      const large = simpleMessage('large', `${'x'.repeat(70)}\r\n`.repeat(3000));
+      await box.deliver(large);
       const session = await sessionOf(box);
       const items = await allItems(await session.changes(null));
       const keys = items.map(({ key }) => key);
@@ -230,8 +234,7 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const stream = await session.stream(keys[1] as string, 100_000);
       await expect(buffer(stream)).rejects.toMatchObject({ code: 'message_oversized' });
       // The limit is inclusive, and the session goes on.
-      const [large] = (await collect(session.list([keys[1] as string]))).flat();
-      const size = large?.size as number;
+      const size = server?.served(large).length as number;
       expect((await buffer(await session.stream(keys[1] as string, size))).length).toBe(size);
       expect(bytesOf((await collect(session.fetch([keys[1] as string], size)))[0]).length).toBe(size);
     });
