@@ -137,6 +137,7 @@ export interface TokenStanding {
 }
 
 export async function tokenStandings(db: Database, credentials: readonly string[]): Promise<TokenStanding[]> {
+  if (credentials.length === 0) return [];
   const rows = await db
     .selectFrom('oauth_token')
     .selectAll()

@@ -38,20 +38,6 @@ export interface Tables {
     sync_started_at: Timestamp | null;
     sync_progress_at: Timestamp | null;
   };
-  oauth_token: {
-    credential: string;
-    obtained_at: Timestamp | null;
-    life_ms: number | null;
-    refresh_expires_at: Timestamp | null;
-    renewals: Generated<number>;
-    failure_code: ErrorCode | null;
-    failure_message: string | null;
-    failure_reason: string | null;
-    failure_terminal: boolean | null;
-    failure_at: Timestamp | null;
-    failure_wait_ms: number | null;
-    failure_attempts: Generated<number>;
-  };
   lease: { mailbox_id: number; owner: string; token: number; expires_at: Timestamp };
   folder: {
     id: Generated<number>;
@@ -232,4 +218,18 @@ export interface Tables {
     change: ColumnType<unknown, string | undefined, string>;
   };
   instance: { only_row: Generated<boolean>; id: Generated<string>; created_at: MadeAt };
+  oauth_token: {
+    credential: string;
+    obtained_at: Timestamp | null;
+    life_ms: number | null;
+    refresh_expires_at: Timestamp | null;
+    renewals: Generated<number>;
+    failure_code: ErrorCode | null;
+    failure_message: string | null;
+    failure_reason: string | null;
+    failure_terminal: boolean | null;
+    failure_at: Timestamp | null;
+    failure_wait_ms: number | null;
+    failure_attempts: Generated<number>;
+  };
 }

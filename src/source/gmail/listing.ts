@@ -12,14 +12,30 @@ const listed = (key: string): Listed => ({ key, size: 0, internalDate: null });
 
 /** All messages of a folder, oldest first. */
 export async function folderIds(api: GmailApi, folder: string, signal: AbortSignal): Promise<string[]> {
-  const all = await idsWith(api, [folder], includesSpamTrash(folder), signal);
+  const hidden = includesSpamTrash(folder);
+  const all = await idsWith(api, [folder], hidden, signal);
   for (const { labels, unless } of excludedSets(folder)) {
-    const excluded = await idsWith(api, labels, false, signal);
-    const kept =
-      unless === null || excluded.size === 0 ? null : await idsWith(api, [...labels, unless], false, signal);
+    const excluded = await idsOrNone(api, labels, hidden, signal);
+    if (excluded.size === 0) continue;
+    const kept = unless === null ? null : await idsWith(api, [...labels, unless], hidden, signal);
     for (const id of excluded) if (!kept?.has(id)) all.delete(id);
   }
   return [...all].reverse();
+}
+
+/** Not every account has every label of Google's own; then no message has it. */
+async function idsOrNone(
+  api: GmailApi,
+  labels: string[],
+  includeSpamTrash: boolean,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  try {
+    return await idsWith(api, labels, includeSpamTrash, signal);
+  } catch (error) {
+    if (error instanceof PenstockError && error.code === 'folder_missing') return new Set();
+    throw error;
+  }
 }
 
 /** Newest first, as Gmail lists. */

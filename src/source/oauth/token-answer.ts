@@ -120,6 +120,7 @@ export interface Asker {
 }
 
 const TEXT_LENGTH = 300;
+const REASON_LENGTH = 100;
 const ENTRA_CODE = /AADSTS(\d{4,7})/;
 
 /** Reads the tokens, or says what the failure means. */
@@ -157,7 +158,7 @@ function judgeFailure(asker: Asker, { status, body, retryAfterMs }: SmallAnswer)
   const error = text(body?.error);
   const said = text(body?.error_description).split(/[\r\n]/, 1)[0]!;
   const entra = asker.provider === 'microsoft' ? entraCode(body) : null;
-  const reason = entra === null ? error : `AADSTS${entra}`;
+  const reason = entra === null ? error.slice(0, REASON_LENGTH) : `AADSTS${entra}`;
   const meaning = meaningOf(asker, entra, error);
   const isRefusal = status >= 400 && status < 500 && status !== 429 && status !== 408;
   if (meaning !== null && meaning !== 'temporary' && isRefusal) {
