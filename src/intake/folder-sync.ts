@@ -105,11 +105,23 @@ export class FolderSync implements FolderPass {
     return all;
   }
 
-  /** Those that the ledger does not have yet. */
+  /** Those that the ledger does not have yet, with their sizes and dates. */
   async unknown(items: readonly Listed[]): Promise<Listed[]> {
     const keys = items.map((item) => item.key);
     const known = await knownKeys(this.context.db, this.folder.id, this.view.epoch, keys);
-    return items.filter((item) => !known.has(item.key));
+    return await this.#complete(items.filter((item) => !known.has(item.key)));
+  }
+
+  /** Asks for what a listing could not tell. Those that are gone stay as they are: their fetch will say so. */
+  async #complete(items: Listed[]): Promise<Listed[]> {
+    const bare = items.filter((item) => item.size === 0).map((item) => item.key);
+    if (bare.length === 0) return items;
+    const complete = new Map<string, Listed>();
+    for await (const piece of this.session.list(bare)) {
+      for (const item of piece) complete.set(item.key, item);
+      this.options.onProgress();
+    }
+    return items.map((item) => complete.get(item.key) ?? item);
   }
 
   /** The first opening pins what is there; another epoch later means that all keys are void (RFC 9051 2.3.1.1). */

@@ -10,6 +10,8 @@ export interface CertificateOptions {
   names: string[];
   notBefore?: Date;
   notAfter?: Date;
+  /** Elliptic by default: it is made much faster. */
+  key?: 'ec' | 'rsa';
 }
 
 /** PEM texts. */
@@ -22,16 +24,21 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const OID_COMMON_NAME = [0x55, 0x04, 0x03];
 const OID_SUBJECT_ALT_NAME = [0x55, 0x1d, 0x11];
 const OID_BASIC_CONSTRAINTS = [0x55, 0x1d, 0x13];
+const OID_RSA_SHA256 = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b];
+const NULL = Buffer.from([0x05, 0x00]);
 const OID_ECDSA_SHA256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 const TRUE = Buffer.from([0x01, 0x01, 0xff]);
 
 export function makeCertificate(options: CertificateOptions): Certificate {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const isRsa = options.key === 'rsa';
+  const { privateKey, publicKey } = isRsa
+    ? generateKeyPairSync('rsa', { modulusLength: 2048 })
+    : generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const now = Date.now();
   const name = sequence(
     tlv(0x31, sequence(oid(OID_COMMON_NAME), tlv(0x0c, Buffer.from(options.names[0] ?? 'localhost')))),
   );
-  const algorithm = sequence(oid(OID_ECDSA_SHA256));
+  const algorithm = isRsa ? sequence(oid(OID_RSA_SHA256), NULL) : sequence(oid(OID_ECDSA_SHA256));
   const serial = randomBytes(16);
   // A serial number is positive and must not begin with superfluous zeros.
   serial[0] = ((serial[0] as number) & 0x7f) | 0x40;

@@ -13,11 +13,14 @@ export type SourceKind = 'imap' | 'pop3' | 'graph' | 'gmail';
 /** What is done on the server after the commit. `move` needs a folder. */
 export type Disposition = 'leave' | 'seen' | 'move' | 'delete';
 
-/** A message as the server lists it. `size` is what the server claims; it may lie. */
+/**
+ * A message as the server lists it. `size` is what the server claims; it may lie. 0 = not known yet: {@link Session.list}
+ * tells size and date, where they cost a request of their own.
+ */
 export interface Listed {
   key: string;
   size: number;
-  /** When the server received it, as an ISO instant; null when the protocol has no such thing. */
+  /** When the server received it, as an ISO instant; null when it is not known or the protocol has no such thing. */
   internalDate: string | null;
 }
 

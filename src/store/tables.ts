@@ -1,5 +1,6 @@
 /** The tables as kysely sees them. One interface a table, in the order of the migrations. */
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+import type { ErrorCode } from '../errors.ts';
 import type { Rule } from '../rule/rule.ts';
 import type { SourceKind } from '../source/source.ts';
 import type { MailboxSettings } from './mailbox-settings.ts';
@@ -226,4 +227,18 @@ export interface Tables {
     change: ColumnType<unknown, string | undefined, string>;
   };
   instance: { only_row: Generated<boolean>; id: Generated<string>; created_at: MadeAt };
+  oauth_token: {
+    credential: string;
+    obtained_at: Timestamp | null;
+    life_ms: number | null;
+    refresh_expires_at: Timestamp | null;
+    renewals: Generated<number>;
+    failure_code: ErrorCode | null;
+    failure_message: string | null;
+    failure_reason: string | null;
+    failure_terminal: boolean | null;
+    failure_at: Timestamp | null;
+    failure_wait_ms: number | null;
+    failure_attempts: Generated<number>;
+  };
 }

@@ -41,6 +41,8 @@ export interface ContractServer {
   loginAdvice: RegExp;
   /** A session sees the folder as it was when it began, and serves one pass: see Session.snapshot. */
   snapshot: boolean;
+  /** A listing has keys only; sizes and dates are asked for by themselves. */
+  listsKeysOnly?: boolean;
 }
 
 const LARGE = 10 * 1024 * 1024;
@@ -111,7 +113,12 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const message = simpleMessage('dated');
       const internalDate = new Date('2024-02-29T12:34:56Z');
       await box.deliver(message, { internalDate });
-      const [item] = await allItems(await (await sessionOf(box)).changes(null));
+      const session = await sessionOf(box);
+      const [bare] = await allItems(await session.changes(null));
+      if (server?.listsKeysOnly) expect(bare).toMatchObject({ size: 0, internalDate: null });
+      const [item] = server?.listsKeysOnly
+        ? (await collect(session.list([bare?.key as string, '4000000']))).flat()
+        : [bare];
       if (server?.hasExactSizes) expect(item?.size).toBe(message.length);
       else expect(item?.size).toBeGreaterThan(0);
       expect(item?.internalDate).toBe(server?.hasDates ? internalDate.toISOString() : null);
@@ -229,7 +236,8 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
     it('T10.2 does not take a message above the limit, whole or streamed', async () => {
       const box = await mailbox();
       await box.deliver(simpleMessage('small'));
-      await box.deliver(simpleMessage('large', LARGE_BODY));
+      const large = simpleMessage('large', LARGE_BODY);
+      await box.deliver(large);
       const session = await sessionOf(box);
       const items = await allItems(await session.changes(null));
       const keys = items.map(({ key }) => key);
@@ -238,7 +246,7 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const stream = await session.stream(keys[1] as string, 100_000);
       await expect(buffer(stream)).rejects.toMatchObject({ code: 'message_oversized' });
       // The limit is inclusive, and the session goes on.
-      const size = simpleMessage('large', LARGE_BODY).length;
+      const size = server?.served(large).length as number;
       expect((await buffer(await session.stream(keys[1] as string, size))).length).toBe(size);
       expect(bytesOf((await collect(session.fetch([keys[1] as string], size)))[0]).length).toBe(size);
     });
@@ -265,7 +273,7 @@ export function sourceContract(start: () => Promise<ContractServer>): void {
       const message = simpleMessage('one');
       const header = message.subarray(0, message.indexOf('\r\n\r\n') + 4);
       expect(prints[0]?.headerSha256.toString('hex')).toBe(sha256(header));
-      expect(prints[0]?.size).toBe(items[0]?.size);
+      expect(prints[0]?.size).toBe(server?.listsKeysOnly ? message.length : items[0]?.size);
     });
   });
 

@@ -1,0 +1,157 @@
+/**
+ * A Gmail API for labs, over TLS, for the real client library: profile, labels, messages, history that ends, watch with
+ * signed pushes, quotas and faults by script.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { type Certificate, makeCertificate } from '../certificate.ts';
+import { answerUnder, HttpFaults, type LabAnswer } from '../oauth/http-faults.ts';
+import { apiError } from './errors.ts';
+import { LabMailbox } from './mail-store.ts';
+import { Quota } from './quota.ts';
+import { ROUTES } from './routes.ts';
+import { Watches } from './watches.ts';
+
+/** Whom a token lets in, and for what. */
+export interface Caller {
+  user: string;
+  /** Space-separated scopes. */
+  scope: string;
+}
+
+export interface LabGmailOptions {
+  /** Looks up a token; null when it is not valid. */
+  callerOf(token: string): Caller | null;
+}
+
+/** What is wrong with an account or its project. */
+export type AccountTrouble = 'api-disabled' | 'domain-policy' | 'no-mailbox';
+
+const BODY_BYTES = 1024 * 1024;
+const GMAIL = 'https://www.googleapis.com/auth/gmail.';
+const SCOPES = {
+  read: [`${GMAIL}readonly`, `${GMAIL}modify`, 'https://mail.google.com/'],
+  modify: [`${GMAIL}modify`, 'https://mail.google.com/'],
+  full: ['https://mail.google.com/'],
+} as const;
+
+export class LabGmailServer {
+  readonly faults = new HttpFaults();
+  readonly quota = new Quota();
+  readonly watches = new Watches();
+  readonly certificate: Certificate;
+  /** Names of the routes that were asked, in order. */
+  readonly seen: { route: string; about: string; at: number }[] = [];
+  readonly trouble = new Map<string, AccountTrouble>();
+  readonly #options: LabGmailOptions;
+  readonly #mailboxes = new Map<string, LabMailbox>();
+  readonly #server: Server;
+  #port = 0;
+
+  constructor(options: LabGmailOptions) {
+    this.#options = options;
+    this.certificate = makeCertificate({ names: ['localhost', '127.0.0.1'] });
+    this.#server = createServer(
+      { key: this.certificate.key, cert: this.certificate.cert },
+      (request, response) => {
+        this.#handle(request, response).catch(() => response.destroy());
+      },
+    );
+  }
+
+  async start(): Promise<number> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    this.#port = (this.#server.address() as AddressInfo).port;
+    return this.#port;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  get rootUrl(): string {
+    return `https://localhost:${this.#port}/`;
+  }
+
+  addUser(address: string): LabMailbox {
+    const mailbox = new LabMailbox(address);
+    mailbox.onChange = () => this.watches.changed(mailbox);
+    this.#mailboxes.set(address.toLowerCase(), mailbox);
+    return mailbox;
+  }
+
+  count(route: string): number {
+    return this.seen.filter((one) => one.route === route).length;
+  }
+
+  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', this.rootUrl);
+    const body = await readJson(request);
+    const [, user = '', path = ''] = /^\/gmail\/v1\/users\/([^/]+)\/(.*)$/.exec(url.pathname) ?? [];
+    const method = request.method ?? 'GET';
+    const found = ROUTES.find((route) => route.method === method && route.path.test(path));
+    const id = decodeURIComponent(found?.path.exec(path)?.[1] ?? '');
+    const name = found?.name ?? (path === 'watch' || path === 'stop' ? path : 'unknown');
+    this.seen.push({ route: name, about: id, at: performance.now() });
+    const left = this.quota.enter();
+    response.once('close', left);
+    await answerUnder(this.faults.strike(name, id), response, () => {
+      const mailbox = this.#admit(
+        decodeURIComponent(user),
+        request.headers.authorization,
+        found?.scope ?? 'modify',
+      );
+      if (!(mailbox instanceof LabMailbox)) return mailbox;
+      const limited = this.quota.charge(mailbox.address, found?.units ?? 100);
+      if (limited !== null) return limited;
+      if (name === 'watch') return this.watches.make(mailbox, body);
+      if (name === 'stop') return this.watches.stop(mailbox);
+      if (found === undefined) return apiError(404, 'notFound', 'Not found');
+      return found.handle(mailbox, { method, path, query: url.searchParams, body }, id);
+    });
+  }
+
+  #admit(user: string, authorization: string | undefined, need: keyof typeof SCOPES): LabMailbox | LabAnswer {
+    const token = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
+    const caller = token === undefined ? null : this.#options.callerOf(token);
+    if (caller === null) {
+      const text = 'Request had invalid authentication credentials. Expected OAuth 2 access token.';
+      return apiError(401, 'authError', text, 'CREDENTIALS_MISSING');
+    }
+    const own = caller.user.toLowerCase();
+    switch (this.trouble.get(own)) {
+      case 'api-disabled':
+        return apiError(
+          403,
+          'accessNotConfigured',
+          'Gmail API has not been used in project 42 before or it is disabled. Enable it by visiting https://console.developers.google.com/apis/api/gmail.googleapis.com/overview?project=42 then retry.',
+          'SERVICE_DISABLED',
+        );
+      case 'domain-policy':
+        return apiError(403, 'domainPolicy', 'The domain administrators have disabled Gmail apps.');
+      case 'no-mailbox':
+        return apiError(400, 'failedPrecondition', 'Mail service not enabled');
+      default:
+    }
+    const scopes = caller.scope.split(' ');
+    if (!SCOPES[need].some((scope) => scopes.includes(scope))) {
+      const text = 'Request had insufficient authentication scopes.';
+      return apiError(403, 'insufficientPermissions', text, 'ACCESS_TOKEN_SCOPE_INSUFFICIENT');
+    }
+    if (user !== 'me' && user.toLowerCase() !== own) {
+      return apiError(403, 'forbidden', `Delegation denied for ${caller.user}`);
+    }
+    return this.#mailboxes.get(own) ?? apiError(400, 'failedPrecondition', 'Mail service not enabled');
+  }
+}
+
+async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
+  let text = '';
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    text += chunk.toString('utf8');
+    if (text.length > BODY_BYTES) throw new Error('The body is too large');
+  }
+  return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
+}

@@ -1,0 +1,27 @@
+/** The Gmail source. */
+import { fail } from '../../errors.ts';
+import type { DiagnosisStep, Session, Source } from '../source.ts';
+import { GmailApi } from './api.ts';
+import { diagnoseGmail } from './diagnose.ts';
+import { GmailSession } from './session.ts';
+import { DEFAULT_GMAIL_OPTIONS, type GmailOptions, type GmailSettings } from './settings.ts';
+
+/**
+ * A source for one mailbox. Keep it between sessions: it knows how much of the quota is used. `options` changes times
+ * and limits.
+ */
+export function gmailSource(settings: GmailSettings, options: Partial<GmailOptions> = {}): Source {
+  const api = new GmailApi(settings, { ...DEFAULT_GMAIL_OPTIONS, ...options });
+  return {
+    kind: 'gmail',
+    async connect(signal: AbortSignal): Promise<Session> {
+      if (signal.aborted) throw fail('connection_lost', 'The attempt was ended', { closed: true });
+      // Nothing stays connected; this shows that the token is good for this mailbox.
+      await api.profile(signal);
+      return new GmailSession(api);
+    },
+    async diagnose(signal: AbortSignal): Promise<DiagnosisStep[]> {
+      return await diagnoseGmail(api, signal);
+    },
+  };
+}
