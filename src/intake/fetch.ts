@@ -65,7 +65,9 @@ export async function fetchListed(
   const small = taken.filter((item) => item.size <= LIMITS.inlineRawBytes).map((item) => item.key);
 
   if (small.length > 0) {
-    for await (const answer of session.fetch(small, LIMITS.inlineRawBytes)) {
+    // Servers lie about sizes: what turns out to be larger is asked for again, as a stream that knows the limit.
+    const maxBytes = Math.min(LIMITS.inlineRawBytes, policy.maxMessageBytes);
+    for await (const answer of session.fetch(small, maxBytes)) {
       onProgress();
       if ('bytes' in answer) results.set(answer.key, { state: 'stored', raw: await raw.put(answer.bytes) });
       else if ('tooLarge' in answer) large.push(answer.key);

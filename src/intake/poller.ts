@@ -26,6 +26,8 @@ export class Poller {
   #lastProgress = performance.now();
   #phase: MailboxPhase = 'idle';
   #backoff: BackoffState = NO_FAILURES;
+  /** A failure was told of, and no recovery since. */
+  #failing = false;
   /** When the first login after the last failure succeeded; sessions that were parted with are one life. */
   #aliveSince: number | null = null;
   /** Take messages one at a time: see PassOptions.careful. */
@@ -107,7 +109,8 @@ export class Poller {
         await saveMailboxError(this.#context.db, id, error.code, error.message);
         await this.#enter('folder_missing');
       } else {
-        if (this.#backoff.failures > 0) {
+        if (this.#failing) {
+          this.#failing = false;
           this.#context.events.emit('mailbox.recovered', { mailbox: id, failures: this.#backoff.failures });
         }
         await saveListed(this.#context.db, id);
@@ -164,6 +167,7 @@ export class Poller {
     const { id } = this.held.mailbox;
     const { state, waitMs, blocked } = backOff(this.#backoff, error, livedMs, Math.random());
     this.#backoff = state;
+    this.#failing = true;
     // Twice on the same page, or the session names a message: that may be what breaks it.
     if (livedMs > 0 && (state.failures >= 2 || error.fields.suspectKey !== undefined)) this.#careful = true;
     const { code, message } = error;

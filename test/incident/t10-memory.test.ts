@@ -123,6 +123,15 @@ describe('T10.2 and T10.3 sizes that cannot be', () => {
     expect(await readdir(join(intake.dataDirectory, 'raw', 'tmp'))).toEqual([]);
   });
 
+  it('T10.3 a small message that is announced as smaller than it is counts by its bytes too', async () => {
+    const intake = await startIntake({ maxMessageBytes: 2_000 });
+    intake.server.deliver(USER, 'INBOX', simpleMessage('too large', 'x'.repeat(3_000)));
+    intake.deliver(['b']);
+    intake.server.faults.add({ at: 'fetch', uids: [1], action: { do: 'claim-size', bytes: 1_000 } });
+    expect(await intake.pass()).toBe(1);
+    expect(countBy(await intake.ledger(), (row) => row.state)).toEqual({ stored: 1, oversized: 1 });
+  });
+
   it('T10.3 a literal without end: in the end fetch_failed, all others stored, in bounded memory', async () => {
     const intake = await startIntake();
     intake.deliver(['a', 'endless', 'b']);
