@@ -19,7 +19,19 @@ const program = new Command('penstock')
     'Takes mail from mailboxes into ruled, stored records: every message exactly once, and proof of it.',
   )
   .version(VERSION)
+  .addHelpText(
+    'after',
+    `
+Exit code: 0 it worked; 1 it worked and the answer is no (unaccounted mail, a failed test, an unhealthy part);
+2 wrong arguments, settings or data; 3 something is away or busy, try again later.
+
+Example:
+  penstock mailbox add --help`,
+  )
   .showHelpAfterError('(--help shows what is possible)')
+  .configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, 'penstock: ')),
+  })
   .exitOverride();
 
 const commands = [
@@ -34,11 +46,18 @@ const commands = [
   configCommand(),
   secretsCommand(),
 ];
-for (const command of commands) program.addCommand(command.exitOverride());
+for (const command of commands) program.addCommand(inherit(program, command));
 
 try {
   await program.parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   else process.exitCode = explainFailure(error);
+}
+
+/** Commands that are made apart from their parent do not take over how it tells errors and ends. */
+function inherit(parent: Command, command: Command): Command {
+  command.copyInheritedSettings(parent);
+  for (const inner of command.commands) inherit(command, inner);
+  return command;
 }
