@@ -1,6 +1,7 @@
 /** `penstock mailbox`: add, list, test, pause, resume, poll, remove. */
 import { Command, Option } from 'commander';
-import { fail } from '../errors.ts';
+import { asPenstockError, fail, type PenstockError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import { secretOwner, sourceFor, sourceOf } from '../mailbox-source.ts';
 import type { DiagnosisStep } from '../source/source.ts';
 import { writeAudit } from '../store/audit-log.ts';
@@ -22,6 +23,7 @@ import {
 } from '../store/mailboxes.ts';
 import { notify } from '../store/notify.ts';
 import { writeSecret } from '../store/secrets.ts';
+import { id, whole } from './arguments.ts';
 import { diagnosisText } from './diagnosis.ts';
 import { EXIT } from './exit.ts';
 import { mailboxRow } from './mailbox-row.ts';
@@ -54,7 +56,9 @@ interface AddOptions {
 }
 
 export function mailboxCommand(): Command {
-  const command = new Command('mailbox').description('Mailboxes');
+  const command = new Command('mailbox')
+    .description('Mailboxes')
+    .addHelpText('after', '\nExample:\n  penstock mailbox list');
   command.addCommand(addCommand());
   command
     .command('list')
@@ -86,7 +90,7 @@ export function mailboxCommand(): Command {
   command
     .command('test')
     .description('Try the connection step by step and say what to change')
-    .argument('<id>', 'mailbox', Number)
+    .argument('<id>', 'mailbox', id)
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -108,7 +112,7 @@ export function mailboxCommand(): Command {
   command
     .command('poll')
     .description('Poll a mailbox now')
-    .argument('<id>', 'mailbox', Number)
+    .argument('<id>', 'mailbox', id)
     .addHelpText('after', '\nExample:\n  penstock mailbox poll 1')
     .action(async (id: number) => {
       await withRuntime(async ({ db }) => {
@@ -120,7 +124,7 @@ export function mailboxCommand(): Command {
   command
     .command('remove')
     .description('Remove a mailbox; its records and its ledger stay')
-    .argument('<id>', 'mailbox', Number)
+    .argument('<id>', 'mailbox', id)
     .addHelpText('after', '\nExample:\n  penstock mailbox remove 1')
     .action(async (id: number) => {
       await inTransaction(async (tx) => {
@@ -139,10 +143,14 @@ function addCommand(): Command {
     .addOption(new Option('--type <type>', 'kind of server').choices(['imap']).default('imap'))
     .option('--name <name>', 'name to show; default: the user')
     .requiredOption('--host <host>', 'server')
-    .option('--port <port>', 'port; default 993, or 143 without implicit TLS', Number)
+    .option('--port <port>', 'port; default 993, or 143 without implicit TLS', whole(1, 65_535))
     .requiredOption('--user <user>', 'login name')
     .option('--password-stdin', 'read the password from standard input')
-    .option('--token-stdin', 'read an OAuth access token from standard input (XOAUTH2)')
+    .addOption(
+      new Option('--token-stdin', 'read an OAuth access token from standard input (XOAUTH2)').conflicts(
+        'passwordStdin',
+      ),
+    )
     .addOption(
       new Option('--tls <mode>', 'TLS').choices(['implicit', 'starttls', 'none']).default('implicit'),
     )
@@ -154,15 +162,19 @@ function addCommand(): Command {
         .default('leave'),
     )
     .option('--after-folder <folder>', 'where --after move puts it')
-    .option('--poll <seconds>', 'poll interval', Number, 60)
+    .option('--poll <seconds>', 'poll interval', whole(1, 86_400), 60)
     .option('--first-sync <what>', 'all, now, or a date: mail the server received since', 'all')
-    .option('--max-megabytes <n>', 'largest message to take', Number)
+    .option(
+      '--max-megabytes <n>',
+      'largest message to take',
+      whole(1, LIMITS.messageBytesCeiling / 1_048_576),
+    )
     .option('--paused', 'do not poll yet')
     .option('--test', 'try the connection first; add only when it works')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nExample:\n  printf secret | penstock mailbox add --host imap.example.org --user help@example.org --password-stdin --after seen',
+      '\nExit code: 0 added, 1 --test failed and nothing was added, 2 wrong settings.\n\nExample:\n  printf secret | penstock mailbox add --host imap.example.org --user help@example.org --password-stdin --after seen',
     )
     .action(async (options: AddOptions) => {
       const settings = settingsOf(options);
@@ -226,18 +238,40 @@ function settingsOf(options: AddOptions): MailboxSettings {
   settings.afterFolder = options.afterFolder ?? null;
   if (options.firstSync === 'all' || options.firstSync === 'now') settings.firstSync = options.firstSync;
   else {
+    if (Number.isNaN(Date.parse(options.firstSync)))
+      throw fail('validation_failed', '--first-sync must be all, now, or a date such as 2026-01-31.');
     settings.firstSync = 'since';
     settings.firstSyncSince = options.firstSync;
   }
   if (options.maxMegabytes !== undefined) settings.maxMessageBytes = options.maxMegabytes * 1_048_576;
-  checkMailboxSettings(settings);
+  try {
+    checkMailboxSettings(settings);
+  } catch (thrown) {
+    throw named(asPenstockError(thrown));
+  }
   return settings;
+}
+
+/** Settings whose options do not have their name. */
+const OPTIONS: Record<string, string> = {
+  'server.host': '--host',
+  'server.user': '--user',
+  folders: '--folder',
+  afterFolder: '--after-folder',
+};
+
+/** The error under the name that was typed. */
+function named(error: PenstockError): PenstockError {
+  const setting = String(error.fields.field ?? '');
+  const option = OPTIONS[setting.replace(/\.\d+$/, '')];
+  if (option === undefined) return error;
+  return fail(error.code, error.message.replace(setting, option), error.fields, error);
 }
 
 function changeCommand(name: string, description: string, change: (mailbox: Mailbox) => Mailbox): Command {
   return new Command(name)
     .description(description)
-    .argument('<id>', 'mailbox', Number)
+    .argument('<id>', 'mailbox', id)
     .addHelpText('after', `\nExample:\n  penstock mailbox ${name} 1`)
     .action(async (id: number) => {
       await inTransaction(async (tx) => {
