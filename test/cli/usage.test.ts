@@ -2,13 +2,16 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, CommanderError } from 'commander';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { EXIT } from '../../src/cli/exit.ts';
 import { makeProgram } from '../../src/cli/program.ts';
 import { asPenstockError } from '../../src/errors.ts';
 import { tempFolder } from '../support/folder.ts';
 import { freePort } from '../support/port.ts';
 import { runPenstock } from '../support/process.ts';
+
+/** A limit for a very busy machine; no test comes near it on another. */
+vi.setConfig({ testTimeout: 150_000 });
 
 let folder: string;
 
