@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, Queue, Worker, withBackend } from 'bullmq';
 import { Redis } from 'ioredis';
-import type pg from 'pg';
+import pg from 'pg';
 import { asPenstockError, fail } from '../errors.ts';
 import { type JobData, type JobName, jobId, QUEUE_NAME } from './job.ts';
 
@@ -97,6 +97,7 @@ async function openOnPostgres(settings: pg.ClientConfig, onError: (error: Error)
     schema: 'bullmq',
     migrate: true,
     application_name: 'penstock-queue',
+    Client: QuietClient,
   });
   const queue = new PgQueue<JobData>(QUEUE_NAME, { connection: connection(2) as never });
   watch(queue, onError);
@@ -109,6 +110,17 @@ async function openOnPostgres(settings: pg.ClientConfig, onError: (error: Error)
       runRetryDelay: RETRY_MS,
     }) as unknown as Worker;
   return makeJobQueue('postgres', queue as unknown as Queue, makeWorker, onError, () => undefined);
+}
+
+/**
+ * The library's pool listens to a connection only while it is idle. One that breaks between two statements would end
+ * the process; the next statement says what happened.
+ */
+class QuietClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
 }
 
 /**
