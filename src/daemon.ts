@@ -45,9 +45,9 @@ export interface Daemon {
  */
 const STOP_STAGES = {
   /** What takes in or works off mail: requests, pollers, running jobs. */
-  traffic: 5_000,
+  traffic: 4_000,
   /** What they worked with: analysis threads and the queue. */
-  tools: 2_500,
+  tools: 1_500,
   /** The database: an embedded one writes what it holds. */
   engines: 2 * LIMITS.engineStopMs + 1_000,
 } as const;

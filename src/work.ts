@@ -24,7 +24,7 @@ import type { SourceKind } from './source/source.ts';
 const LOST_AFTER_SECONDS = 60;
 const SWEEP_EVERY_MS = 5_000;
 /** How long running jobs may take to end when the daemon stops. */
-const DRAIN_MS = 4_000;
+const DRAIN_MS = 3_000;
 
 export interface WorkOptions {
   /** Take jobs; else only enqueue. */

@@ -19,7 +19,7 @@ export interface Connection {
 
 const INT8 = 20;
 /** How long statements may take to end when the pool is closed, and then for their connections to break. */
-const CLOSE_MS = 500;
+const CLOSE_MS = 250;
 
 /**
  * bigint columns arrive as numbers: ids and counts stay far below 2^53, and a number is what JSON clients expect.
@@ -51,7 +51,11 @@ export function openDatabase(
     types,
   };
   const pool = new pg.Pool({ ...settings, max: options.connections, idleTimeoutMillis: 60_000 });
-  pool.on('error', options.onError);
+  let closing = false;
+  // While it closes, connections that the server ends first are none.
+  pool.on('error', (error) => {
+    if (!closing) options.onError(error);
+  });
   // The pool listens only while a connection is idle. One that breaks between two statements of a transaction
   // would end the process; the next statement says what happened.
   const clients = new Set<pg.PoolClient>();
@@ -62,6 +66,7 @@ export function openDatabase(
   pool.on('remove', (client) => clients.delete(client));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   const close = async (): Promise<void> => {
+    closing = true;
     const closed = db.destroy();
     // The pool waits for whoever uses a connection, and that may be somebody who waits for a lock.
     if (await isDoneWithin(CLOSE_MS, closed)) return;

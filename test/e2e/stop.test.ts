@@ -48,8 +48,10 @@ function trickle(
   const request = http.request(`${url}/api/Mail/Integrator/IMAP`, {
     method: 'POST',
     agent: false,
-    headers: { ...headers, 'content-length': 20 * 1024 * 1024 },
+    headers: { ...headers, 'content-length': 20 * 1024 * 1024, expect: '100-continue' },
   });
+  // The server says so when it has begun with the request.
+  const begun = once(request, 'continue');
   request.write(`{"raw":"${'A'.repeat(64 * 1024)}`);
   const more = setInterval(() => request.write('AAAA'), 50);
   const end = new Promise<string>((resolve) => {
@@ -59,7 +61,7 @@ function trickle(
     clearInterval(more);
     request.destroy();
   });
-  return { begun: once(request, 'socket').then(([socket]) => once(socket, 'connect')), end };
+  return { begun, end };
 }
 
 /** A client that hands in one small message after the other, and notes what it was told about each. */
