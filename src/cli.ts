@@ -1,43 +1,11 @@
 #!/usr/bin/env node
-/** The command line. Each command is a file in cli/, loaded only when it is called. */
-import { Command, CommanderError } from 'commander';
-import { auditCommand } from './cli/audit.ts';
-import { clientCommand } from './cli/client.ts';
-import { configCommand } from './cli/config.ts';
-import { demoCommand } from './cli/demo.ts';
-import { doctorCommand } from './cli/doctor.ts';
+/** The command line. Each command is a file in cli/. */
+import { CommanderError } from 'commander';
 import { EXIT, explainFailure } from './cli/exit.ts';
-import { importCommand } from './cli/import.ts';
-import { mailboxCommand } from './cli/mailbox.ts';
-import { rulesCommand } from './cli/rules.ts';
-import { secretsCommand } from './cli/secrets.ts';
-import { startCommand } from './cli/start.ts';
-import { VERSION } from './version.ts';
-
-const program = new Command('penstock')
-  .description(
-    'Takes mail from mailboxes into ruled, stored records: every message exactly once, and proof of it.',
-  )
-  .version(VERSION)
-  .showHelpAfterError('(--help shows what is possible)')
-  .exitOverride();
-
-const commands = [
-  startCommand(),
-  demoCommand(),
-  mailboxCommand(),
-  rulesCommand(),
-  clientCommand(),
-  importCommand(),
-  auditCommand(),
-  doctorCommand(),
-  configCommand(),
-  secretsCommand(),
-];
-for (const command of commands) program.addCommand(command.exitOverride());
+import { makeProgram } from './cli/program.ts';
 
 try {
-  await program.parseAsync();
+  await makeProgram().parseAsync();
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   else process.exitCode = explainFailure(error);

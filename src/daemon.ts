@@ -1,6 +1,7 @@
 /** The daemon: the only file that knows all parts. Puts them together in order, and takes them apart in reverse. */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type AdminClient, ensureAdminClient } from './admin-client.ts';
 import { type ApiServer, serveApi } from './api-server.ts';
@@ -9,6 +10,7 @@ import type { PenstockError } from './errors.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
 import { Supervisor } from './intake/supervisor.ts';
+import { LIMITS } from './limits.ts';
 import { hostOf, sourceOf } from './mailbox-source.ts';
 import { Maintenance } from './maintenance.ts';
 import { Events } from './observe/events.ts';
@@ -33,25 +35,43 @@ export interface Daemon {
   work: Work;
   /** Resolves when the daemon cannot go on, and had better be stopped and started again. */
   failed: Promise<PenstockError>;
-  /** Stops within seconds: pollers between two batches, workers after their jobs, the database last. */
+  /** Stops within {@link STOP_STAGES}: pollers between two batches, workers after their jobs, the database last. */
   stop(reason?: string): Promise<void>;
 }
+
+/**
+ * How a stop goes, stage by stage, and how long each may take (milliseconds). Parts of one stage stop side by side.
+ * What hangs must not keep the next stage waiting: it ends with the database, and the rows say where to go on.
+ */
+const STOP_STAGES = {
+  /** What takes in or works off mail: requests, pollers, running jobs. */
+  traffic: 4_000,
+  /** What they worked with: analysis threads and the queue. */
+  tools: 1_500,
+  /** The database: an embedded one writes what it holds. */
+  engines: 2 * LIMITS.engineStopMs + 1_000,
+} as const;
+type StopStage = keyof typeof STOP_STAGES;
+type OnStop = (stage: StopStage, step: () => Promise<void>) => void;
 
 /** Starts everything the configured roles need. What was started is stopped again when a later part fails. */
 export async function startDaemon(config: Config, logger: Logger): Promise<Daemon> {
   const events = new Events();
   logEvents(events, logger);
-  const undo: (() => Promise<void>)[] = [];
-  const onStop = (step: () => Promise<void>): number => undo.unshift(step);
+  const steps: Record<StopStage, (() => Promise<void>)[]> = { traffic: [], tools: [], engines: [] };
+  const onStop: OnStop = (stage, step) => void steps[stage].push(step);
   let stopping: Promise<void> | null = null;
   const stop = (reason = 'request'): Promise<void> => {
     stopping ??= (async () => {
       const started = performance.now();
       events.emit('daemon.stopping', { signal: reason });
-      for (const step of undo) {
-        await step().catch((error: Error) =>
-          events.emit('engine.error', { engine: 'database', message: error.message }),
+      for (const stage of Object.keys(STOP_STAGES) as StopStage[]) {
+        const stopped = steps[stage].map((step) =>
+          step().catch((error: Error) =>
+            events.emit('engine.error', { engine: 'database', message: error.message }),
+          ),
         );
+        await within(STOP_STAGES[stage], Promise.all(stopped));
       }
       events.emit('daemon.stopped', { milliseconds: Math.round(performance.now() - started) });
     })();
@@ -70,7 +90,7 @@ async function startParts(
   config: Config,
   logger: Logger,
   events: Events,
-  onStop: (step: () => Promise<void>) => void,
+  onStop: OnStop,
 ): Promise<Omit<Daemon, 'stop'>> {
   const has = (role: Config['roles'][number]): boolean => config.roles.includes(role);
   const onError = (error: Error): void =>
@@ -80,11 +100,12 @@ async function startParts(
   const { promise: failed, resolve: onFailure } = Promise.withResolvers<PenstockError>();
   const engineLog = logger.child({ part: 'engine' });
   const runtime = await openRuntime(config, { borrow: false, logger: engineLog, onError, onFailure });
-  onStop(() => runtime.close());
+  onStop('engines', () => runtime.close());
   const adminClient = await ensureAdminClient(runtime);
 
   const work = await Work.start(runtime, events, { process: has('worker') });
-  onStop(() => work.stop());
+  onStop('traffic', () => work.drain());
+  onStop('tools', () => work.close());
   const intake: IntakeContext = {
     db: runtime.db,
     raw: runtime.raw,
@@ -103,11 +124,11 @@ async function startParts(
     : null;
   if (supervisor !== null) {
     supervisor.start();
-    onStop(() => supervisor.stop());
+    onStop('traffic', () => supervisor.stop());
   }
   const listener = listenForNotices(runtime, work, supervisor);
   await listener.start();
-  onStop(() => listener.close());
+  onStop('traffic', () => listener.close());
 
   const readFacts = createFactReader({
     db: runtime.db,
@@ -116,17 +137,17 @@ async function startParts(
     staleIntervals: config.poller.staleIntervals,
   });
   const stopWatching = watchHealth(readFacts, events);
-  onStop(async () => stopWatching());
+  onStop('traffic', async () => stopWatching());
   if (has('worker')) {
     const maintenance = new Maintenance(runtime.db, runtime.raw, events, config.retention.processedDays);
     maintenance.start();
-    onStop(() => maintenance.stop());
+    onStop('traffic', () => maintenance.stop());
   }
   let api: ApiServer | null = null;
   if (has('api')) {
     api = await serveApi({ runtime, events, work, metrics, readFacts });
     const { close } = api;
-    onStop(close);
+    onStop('traffic', close);
   }
   await announce(runtime, api?.url ?? null, onStop);
   events.emit('daemon.started', {
@@ -154,12 +175,16 @@ function listenForNotices(runtime: Runtime, work: Work, supervisor: Supervisor |
 }
 
 /** Leaves the address where tools on this machine find it. */
-async function announce(
-  runtime: Runtime,
-  url: string | null,
-  onStop: (step: () => Promise<void>) => void,
-): Promise<void> {
+async function announce(runtime: Runtime, url: string | null, onStop: OnStop): Promise<void> {
   const file = join(runtime.dataDirectory, 'running.json');
   await writeFile(file, `${JSON.stringify({ pid: process.pid, url })}\n`);
-  onStop(() => rm(file, { force: true }));
+  onStop('traffic', () => rm(file, { force: true }));
+}
+
+/** Resolves when `work` is done, or the time is over. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const done = new AbortController();
+  const late = sleep(ms, undefined, { signal: done.signal }).catch(() => undefined);
+  await Promise.race([work, late]);
+  done.abort();
 }

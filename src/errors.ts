@@ -37,6 +37,11 @@ export const ERROR_KINDS = {
   rate_limited: kind(true, 429, 'Wait as long as Retry-After says.'),
   request_too_large: kind(false, 413, 'Send less at once, or fewer items.'),
   overloaded: kind(true, 503, 'Try again as soon as Retry-After says.'),
+  stopping: kind(
+    true,
+    503,
+    'Try again in a moment: another process, or this one after its restart, will answer.',
+  ),
   media_type_unsupported: kind(false, 415, 'Send JSON, with the content type application/json.'),
   mailbox_test_failed: kind(false, 400, 'Follow the advice of the step that failed.'),
   unsupported: kind(false, 400, 'This kind is not supported.'),

@@ -98,6 +98,8 @@ export const LIMITS = {
   requestBytesAtOnce: 256 * 1024 * 1024,
   requestBytesSmall: 1024 * 1024,
   requestTimeoutMs: 120_000,
+  /** How long running requests may take to end when the daemon stops. */
+  requestGraceMs: 3_000,
   diagnosisMs: 60_000,
   /** Wrong secrets from one address; more are not looked at until the minute is over. */
   signInFailuresPerMinute: 30,

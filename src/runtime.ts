@@ -44,7 +44,9 @@ export interface RuntimeOptions {
   onFailure?(error: PenstockError): void;
 }
 
+/** How long a database may take to answer: one that starts beside the daemon, and one that a person waits for. */
 const DATABASE_START_MS = 60_000;
+const DATABASE_ANSWER_MS = 5_000;
 
 /** Opens the engines. Fails with `data_directory_in_use`, `engine_failed`, `database_unavailable`, `key_missing`. */
 export async function openRuntime(config: Config, options: RuntimeOptions): Promise<Runtime> {
@@ -58,7 +60,7 @@ export async function openRuntime(config: Config, options: RuntimeOptions): Prom
     onError: options.onError,
   });
   try {
-    await waitForDatabase(connection.pool, DATABASE_START_MS);
+    await waitForDatabase(connection.pool, options.borrow ? DATABASE_ANSWER_MS : DATABASE_START_MS);
     await migrate(connection.pool);
     const keyFile = resolve(config.secrets.keyFile ?? join(dataDirectory, 'secret.key'));
     const keys = await loadKeyring(keyFile, (await countSecrets(connection.db)) === 0);

@@ -24,7 +24,7 @@ import type { SourceKind } from './source/source.ts';
 const LOST_AFTER_SECONDS = 60;
 const SWEEP_EVERY_MS = 5_000;
 /** How long running jobs may take to end when the daemon stops. */
-const DRAIN_MS = 5_000;
+const DRAIN_MS = 3_000;
 
 export interface WorkOptions {
   /** Take jobs; else only enqueue. */
@@ -43,6 +43,7 @@ export class Work {
   readonly #events: Events;
   readonly #processor: Processor | null;
   readonly #sweeper: Sweeper;
+  #drained: Promise<void> | null = null;
 
   private constructor(
     events: Events,
@@ -120,13 +121,26 @@ export class Work {
     crashPoint('after-enqueue');
   }
 
-  /** Ends within seconds: running jobs may finish, what does not is given back. */
-  async stop(): Promise<void> {
-    // With a queue that is away this takes until it is back: what counts is that no job runs any more.
-    this.queue.stopWork().catch(() => undefined);
-    await Promise.all([this.#sweeper.stop(), this.#processor?.stop(DRAIN_MS)]);
+  /** Takes no more jobs: running ones may finish, what does not is given back. Enqueuing still works. */
+  drain(): Promise<void> {
+    this.#drained ??= (async () => {
+      // With a queue that is away this takes until it is back: what counts is that no job runs any more.
+      this.queue.stopWork().catch(() => undefined);
+      await Promise.all([this.#sweeper.stop(), this.#processor?.stop(DRAIN_MS)]);
+    })();
+    return this.#drained;
+  }
+
+  /** Ends threads and queue, within seconds. For after {@link drain}. */
+  async close(): Promise<void> {
     await this.pool.close();
     await this.queue.close();
+  }
+
+  /** Drains, then closes. */
+  async stop(): Promise<void> {
+    await this.drain();
+    await this.close();
   }
 }
 

@@ -14,6 +14,7 @@ import { describeRoutes } from './docs/openapi.ts';
 import { docRoutes } from './docs/routes.ts';
 import { acceptBodies } from './http/bodies.ts';
 import { limitBodies } from './http/body-budget.ts';
+import { CLOSING_OPTIONS, closeGently } from './http/closing.ts';
 import { secureHeaders } from './http/headers.ts';
 import { compileInput } from './http/input.ts';
 import { frameworkErrors, handleErrors, handleUnknownRoutes } from './http/problem.ts';
@@ -38,6 +39,7 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     bodyLimit: LIMITS.recordRequestBytes,
     // A request that trickles in must not hold its connection for ever.
     requestTimeout: LIMITS.requestTimeoutMs,
+    ...CLOSING_OPTIONS,
     genReqId: () => randomUUID(),
     frameworkErrors,
     routerOptions: {
@@ -52,6 +54,7 @@ export async function buildApi(context: ApiContext): Promise<Api> {
   app.setValidatorCompiler(compileInput);
   // Answers are made by us, field by field, so nothing is to be filtered; their schemas are for the document.
   app.setSerializerCompiler(() => JSON.stringify);
+  closeGently(app);
   acceptBodies(app);
   handleErrors(app, context.events);
   secureHeaders(app);

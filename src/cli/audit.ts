@@ -1,10 +1,11 @@
 /** `penstock audit`: is every message on the servers accounted for? */
 import { Command } from 'commander';
-import { asPenstockError } from '../errors.ts';
+import { asPenstockError, fail } from '../errors.ts';
 import { type AuditResult, auditMailbox } from '../intake/audit.ts';
 import { sourceOf } from '../mailbox-source.ts';
 import type { Runtime } from '../runtime.ts';
 import { listMailboxes } from '../store/mailboxes.ts';
+import { decimal, id } from './arguments.ts';
 import { EXIT } from './exit.ts';
 import { print, withRuntime } from './with-runtime.ts';
 
@@ -20,8 +21,13 @@ interface Answer {
 export function auditCommand(): Command {
   return new Command('audit')
     .description('List the servers, compare with the ledger, print the difference')
-    .option('--mailbox <id>', 'only this mailbox', Number)
-    .option('--settle <seconds>', 'how long a message that just came may take to be recorded', Number, 10)
+    .option('--mailbox <id>', 'only this mailbox', id)
+    .option(
+      '--settle <seconds>',
+      'how long a message that just came may take to be recorded',
+      decimal(0, 300),
+      10,
+    )
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -43,7 +49,11 @@ export async function auditAll(
   settleMs: number,
 ): Promise<Answer> {
   const answer: Answer = { listed: 0, accounted: 0, unaccounted: [], mailboxes: [], failed: [] };
-  for (const mailbox of await listMailboxes(runtime.db)) {
+  const mailboxes = await listMailboxes(runtime.db);
+  // Nothing listed would look like nothing missing.
+  if (only !== undefined && !mailboxes.some((mailbox) => mailbox.id === only))
+    throw fail('not_found', `There is no mailbox ${only}.`, { mailbox: only });
+  for (const mailbox of mailboxes) {
     if (only !== undefined ? mailbox.id !== only : !mailbox.enabled) continue;
     try {
       const source = await sourceOf(runtime.db, runtime.keys, mailbox);

@@ -1,5 +1,6 @@
 /** `penstock client`: who may use the API. */
 import { Command } from 'commander';
+import { SCOPES } from '../api/auth/scopes.ts';
 import { fail } from '../errors.ts';
 import { writeAudit } from '../store/audit-log.ts';
 import { createClient, disableClient, listClients } from '../store/clients.ts';
@@ -7,16 +8,25 @@ import { table } from './table.ts';
 import { print, withRuntime } from './with-runtime.ts';
 
 export function clientCommand(): Command {
-  const command = new Command('client').description('API clients');
+  const command = new Command('client')
+    .description('API clients')
+    .addHelpText('after', '\nExample:\n  penstock client list');
   command
     .command('create')
     .description('Make a client; its secret is shown once')
     .requiredOption('--name <name>', 'what the client is')
-    .option('--scope <scope...>', 'scopes it may ask for', ['all'])
+    .option('--scope <scope...>', `scopes it may ask for: ${SCOPES.join(', ')}`, ['all'])
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  penstock client create --name halo --scope all --json')
     .action(async (options: { name: string; scope: string[]; json?: boolean }) => {
       const scopes = options.scope.flatMap((scope) => scope.split(/[\s,]+/)).filter((scope) => scope !== '');
+      if (options.name.trim() === '') throw fail('validation_failed', '--name must not be empty.');
+      const unknown = scopes.find((scope) => !SCOPES.includes(scope));
+      if (unknown !== undefined || scopes.length === 0)
+        throw fail(
+          'validation_failed',
+          `There is no scope ${unknown ?? ''}; it must be one of ${SCOPES.join(', ')}.`,
+        );
       const made = await withRuntime(({ db }) =>
         db.transaction().execute(async (tx) => {
           const client = await createClient(tx, options.name, scopes);

@@ -5,7 +5,9 @@ import { loadConfig } from '../config/load.ts';
 import { print } from './with-runtime.ts';
 
 export function configCommand(): Command {
-  const command = new Command('config').description('Configuration');
+  const command = new Command('config')
+    .description('Configuration')
+    .addHelpText('after', '\nExample:\n  penstock config check --json');
   command
     .command('check')
     .description('Print every setting, its value and where it came from; secrets are masked')

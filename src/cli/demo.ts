@@ -7,6 +7,7 @@ import { loadConfig } from '../config/load.ts';
 import { startDaemon } from '../daemon.ts';
 import { type DemoDaemon, runDemo } from '../lab/demo.ts';
 import { createLogger } from '../observe/logger.ts';
+import { decimal, whole } from './arguments.ts';
 import { auditAll } from './audit.ts';
 import { makeDemoData, removeDemoData, removeDemoDataLater } from './demo-data.ts';
 import { EXIT } from './exit.ts';
@@ -31,9 +32,9 @@ export function demoCommand(): Command {
     )
     .option('--once', 'end after the summary instead of going on with new mail')
     .option('--json', 'print the summary as JSON')
-    .option('--messages <n>', 'how many messages come at first', Number, 200)
-    .option('--seed <n>', 'another seed gives other messages', Number, 1)
-    .option('--every <seconds>', 'time between two messages after the first ones', Number, 4)
+    .option('--messages <n>', 'how many messages come at first', whole(1), 200)
+    .option('--seed <n>', 'another seed gives other messages', whole(0), 1)
+    .option('--every <seconds>', 'time between two messages after the first ones', decimal(0.1, 3600), 4)
     .addHelpText(
       'after',
       '\nIt runs on a free port (or PENSTOCK_PORT) and on data of its own, which it removes in the end.' +

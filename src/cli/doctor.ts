@@ -41,6 +41,8 @@ export function doctorCommand(): Command {
             row.part,
             row.advice === null ? row.found : `${row.found} -> ${row.advice}`,
           ]),
+          // Advice that is cut off is none.
+          { maxCellWidth: Number.POSITIVE_INFINITY },
         ),
       );
       if (findings.some((row) => !row.ok)) process.exitCode = EXIT.negative;

@@ -9,6 +9,8 @@ import type { Runtime } from '../runtime.ts';
 import { writeAudit } from '../store/audit-log.ts';
 import { findMailbox, queuedMail } from '../store/mailboxes.ts';
 import { Work } from '../work.ts';
+import { id } from './arguments.ts';
+import { EXIT } from './exit.ts';
 import { ProgressLine } from './progress.ts';
 import { print, withRuntime } from './with-runtime.ts';
 
@@ -24,11 +26,11 @@ export function importCommand(): Command {
   return new Command('import')
     .description('Take .eml files, mbox files and maildirs')
     .argument('<path...>', 'files or folders')
-    .requiredOption('--mailbox <id>', 'mailbox that the mail counts for', Number)
+    .requiredOption('--mailbox <id>', 'mailbox that the mail counts for', id)
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nThe same message again adds nothing, so an import that broke off can be repeated.\n\nExample:\n  penstock import old.mbox ~/Maildir --mailbox 1',
+      '\nExit code: 0 all taken, 1 a message was too large.\nThe same message again adds nothing, so an import that broke off can be repeated.\n\nExample:\n  penstock import old.mbox ~/Maildir --mailbox 1',
     )
     .action(async (paths: string[], options: { mailbox: number; json?: boolean }) => {
       const result = await withRuntime((runtime) => importAll(runtime, paths, options.mailbox));
@@ -40,7 +42,7 @@ export function importCommand(): Command {
           lines.push(`  too large, not taken: ${name} (${size} bytes)`);
         return lines.join('\n');
       });
-      if (result.oversized.length > 0) process.exitCode = 1;
+      if (result.oversized.length > 0) process.exitCode = EXIT.negative;
     });
 }
 

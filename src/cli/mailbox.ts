@@ -1,6 +1,7 @@
 /** `penstock mailbox`: add, list, test, pause, resume, poll, refetch, remove. */
 import { Command, Option } from 'commander';
-import { fail } from '../errors.ts';
+import { asPenstockError, fail, type PenstockError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import { secretOwner, sourceFor, sourceOf } from '../mailbox-source.ts';
 import { defaultPort, POLLED_KINDS } from '../source/kinds.ts';
 import type { DiagnosisStep, SourceKind } from '../source/source.ts';
@@ -23,6 +24,7 @@ import {
 } from '../store/mailboxes.ts';
 import { notify } from '../store/notify.ts';
 import { writeSecret } from '../store/secrets.ts';
+import { id, whole } from './arguments.ts';
 import { diagnosisText } from './diagnosis.ts';
 import { EXIT } from './exit.ts';
 import { refetchCommand } from './mailbox-refetch.ts';
@@ -56,7 +58,9 @@ interface AddOptions {
 }
 
 export function mailboxCommand(): Command {
-  const command = new Command('mailbox').description('Mailboxes');
+  const command = new Command('mailbox')
+    .description('Mailboxes')
+    .addHelpText('after', '\nExample:\n  penstock mailbox list');
   command.addCommand(addCommand());
   command
     .command('list')
@@ -92,7 +96,7 @@ export function mailboxCommand(): Command {
   command
     .command('test')
     .description('Try the connection step by step and say what to change')
-    .argument('<id>', 'mailbox', Number)
+    .argument('<id>', 'mailbox', id)
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -114,7 +118,7 @@ export function mailboxCommand(): Command {
   command
     .command('poll')
     .description('Poll a mailbox now')
-    .argument('<id>', 'mailbox', Number)
+    .argument('<id>', 'mailbox', id)
     .addHelpText('after', '\nExample:\n  penstock mailbox poll 1')
     .action(async (id: number) => {
       await withRuntime(async ({ db }) => {
@@ -127,7 +131,7 @@ export function mailboxCommand(): Command {
   command
     .command('remove')
     .description('Remove a mailbox; its records and its ledger stay')
-    .argument('<id>', 'mailbox', Number)
+    .argument('<id>', 'mailbox', id)
     .addHelpText('after', '\nExample:\n  penstock mailbox remove 1')
     .action(async (id: number) => {
       await inTransaction(async (tx) => {
@@ -146,10 +150,18 @@ function addCommand(): Command {
     .addOption(new Option('--type <type>', 'kind of server').choices(POLLED_KINDS).default('imap'))
     .option('--name <name>', 'name to show; default: the user')
     .requiredOption('--host <host>', 'server')
-    .option('--port <port>', 'port; default 993 (POP3: 995), without implicit TLS 143 (110)', Number)
+    .option(
+      '--port <port>',
+      'port; default 993 (POP3: 995), without implicit TLS 143 (110)',
+      whole(1, 65_535),
+    )
     .requiredOption('--user <user>', 'login name')
     .option('--password-stdin', 'read the password from standard input')
-    .option('--token-stdin', 'read an OAuth access token from standard input (XOAUTH2)')
+    .addOption(
+      new Option('--token-stdin', 'read an OAuth access token from standard input (XOAUTH2)').conflicts(
+        'passwordStdin',
+      ),
+    )
     .addOption(
       new Option('--tls <mode>', 'TLS').choices(['implicit', 'starttls', 'none']).default('implicit'),
     )
@@ -164,15 +176,19 @@ function addCommand(): Command {
         .default('leave'),
     )
     .option('--after-folder <folder>', 'where --after move puts it')
-    .option('--poll <seconds>', 'poll interval', Number, 60)
+    .option('--poll <seconds>', 'poll interval', whole(1, 86_400), 60)
     .option('--first-sync <what>', 'all, now, or a date: mail the server received since (not POP3)', 'all')
-    .option('--max-megabytes <n>', 'largest message to take', Number)
+    .option(
+      '--max-megabytes <n>',
+      'largest message to take',
+      whole(1, LIMITS.messageBytesCeiling / 1_048_576),
+    )
     .option('--paused', 'do not poll yet')
     .option('--test', 'try the connection first; add only when it works')
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
-      '\nExample:\n  printf secret | penstock mailbox add --host imap.example.org --user help@example.org --password-stdin --after seen',
+      '\nExit code: 0 added, 1 --test failed and nothing was added, 2 wrong settings.\n\nExample:\n  printf secret | penstock mailbox add --host imap.example.org --user help@example.org --password-stdin --after seen',
     )
     .action(async (options: AddOptions) => {
       const settings = settingsOf(options);
@@ -238,18 +254,40 @@ function settingsOf(options: AddOptions): MailboxSettings {
   settings.afterFolder = options.afterFolder ?? null;
   if (options.firstSync === 'all' || options.firstSync === 'now') settings.firstSync = options.firstSync;
   else {
+    if (Number.isNaN(Date.parse(options.firstSync)))
+      throw fail('validation_failed', '--first-sync must be all, now, or a date such as 2026-01-31.');
     settings.firstSync = 'since';
     settings.firstSyncSince = options.firstSync;
   }
   if (options.maxMegabytes !== undefined) settings.maxMessageBytes = options.maxMegabytes * 1_048_576;
-  checkMailboxSettings(settings, options.type);
+  try {
+    checkMailboxSettings(settings, options.type);
+  } catch (thrown) {
+    throw named(asPenstockError(thrown));
+  }
   return settings;
+}
+
+/** Settings whose options do not have their name. */
+const OPTIONS: Record<string, string> = {
+  'server.host': '--host',
+  'server.user': '--user',
+  folders: '--folder',
+  afterFolder: '--after-folder',
+};
+
+/** The error under the name that was typed. */
+function named(error: PenstockError): PenstockError {
+  const setting = String(error.fields.field ?? '');
+  const option = OPTIONS[setting.replace(/\.\d+$/, '')];
+  if (option === undefined) return error;
+  return fail(error.code, error.message.replace(setting, option), error.fields, error);
 }
 
 function changeCommand(name: string, description: string, change: (mailbox: Mailbox) => Mailbox): Command {
   return new Command(name)
     .description(description)
-    .argument('<id>', 'mailbox', Number)
+    .argument('<id>', 'mailbox', id)
     .addHelpText('after', `\nExample:\n  penstock mailbox ${name} 1`)
     .action(async (id: number) => {
       await inTransaction(async (tx) => {

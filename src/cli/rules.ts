@@ -1,5 +1,4 @@
 /** `penstock rules test`: why a rule matches a message, or why not. */
-import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { ruleFromHalo } from '../api/halo/email-rule.ts';
 import { fail } from '../errors.ts';
@@ -9,12 +8,16 @@ import { type Explanation, explainRules } from '../rule/explain.ts';
 import type { Rule } from '../rule/rule.ts';
 import { buildView } from '../rule/view.ts';
 import { findRule, loadRuleSet } from '../store/rules.ts';
+import { whole } from './arguments.ts';
 import { EXIT } from './exit.ts';
 import { explanationText } from './explanation.ts';
+import { readGivenFile, readGivenJson } from './files.ts';
 import { print, withRuntime } from './with-runtime.ts';
 
 export function rulesCommand(): Command {
-  const command = new Command('rules').description('Rules');
+  const command = new Command('rules')
+    .description('Rules')
+    .addHelpText('after', '\nExample:\n  penstock rules test --rule rule.json message.eml');
   command
     .command('test')
     .description('Explain one message: each rule, each condition, what was extracted and from where')
@@ -23,7 +26,7 @@ export function rulesCommand(): Command {
       '--rule <file|id>',
       'a rule in a JSON file (as the API takes it) or the id of a stored one; default: all stored rules',
     )
-    .option('--mailbox <id>', 'mailbox the message came to', Number, 0)
+    .option('--mailbox <id>', 'mailbox the message came to', whole(0), 0)
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -31,7 +34,7 @@ export function rulesCommand(): Command {
     )
     .action(async (file: string, options: { rule?: string; mailbox: number; json?: boolean }) => {
       const rules = await rulesOf(options.rule);
-      const message = await parseMessage(await readFile(file));
+      const message = await parseMessage(await readGivenFile(file));
       const explanation: Explanation = explainRules(compileRules(rules, 0), buildView(message), {
         mailboxId: options.mailbox,
       });
@@ -48,7 +51,7 @@ async function rulesOf(given: string | undefined): Promise<Rule[]> {
     if (rule === null) throw fail('not_found', `There is no rule ${given}.`, { id: given });
     return [rule];
   }
-  const parsed = JSON.parse(await readFile(given, 'utf8')) as object | object[];
-  const list = Array.isArray(parsed) ? parsed : [parsed];
+  const parsed = await readGivenJson(given);
+  const list = (Array.isArray(parsed) ? parsed : [parsed]) as object[];
   return list.map((item, index) => ({ ...ruleFromHalo(item), id: index + 1 }));
 }

@@ -6,7 +6,9 @@ import { resealSecrets } from '../store/secrets.ts';
 import { print, withRuntime } from './with-runtime.ts';
 
 export function secretsCommand(): Command {
-  const command = new Command('secrets').description('Encryption of passwords and tokens');
+  const command = new Command('secrets')
+    .description('Encryption of passwords and tokens')
+    .addHelpText('after', '\nExample:\n  penstock secrets rotate');
   command
     .command('rotate')
     .description('Encrypt every secret with a new key, then forget the old keys')

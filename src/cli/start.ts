@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { loadConfig } from '../config/load.ts';
 import { startDaemon } from '../daemon.ts';
 import { createLogger } from '../observe/logger.ts';
+import { EXIT } from './exit.ts';
 import { waitForStopSignal } from './stop-signal.ts';
 
 /** A stop that takes longer than this is cut short: everything is in the database anyway. */
@@ -15,6 +16,7 @@ export function startCommand(): Command {
     .action(async () => {
       const { config } = await loadConfig();
       const logger = createLogger(config.log);
+      const asked = askedToStop();
       const daemon = await startDaemon(config, logger);
       if (daemon.adminClient?.file) {
         logger.info(
@@ -26,20 +28,24 @@ export function startCommand(): Command {
       void daemon.failed.then(async (error) => {
         logger.fatal({ code: error.code }, error.message);
         await daemon.stop('failure');
-        process.exit(1);
+        process.exit(EXIT.negative);
       });
-      await stopOnSignal(daemon.stop);
+      await daemon.stop(await asked);
+      // All is closed: whatever a library left open must not keep the process.
+      process.exit(EXIT.ok);
     });
 }
 
-/** Resolves when a signal came and everything has stopped. A second press of Ctrl-C does not wait for that. */
-export async function stopOnSignal(stop: (signal: string) => Promise<void>): Promise<void> {
+/**
+ * Resolves when a signal asks for a stop, also during the start. From then on the process has a deadline, and a
+ * second press of Ctrl-C does not wait for it.
+ */
+async function askedToStop(): Promise<NodeJS.Signals> {
   const cutShort = (why: string): never => {
     process.stderr.write(`penstock: ${why}; the stop was cut short, nothing is lost\n`);
-    process.exit(1);
+    process.exit(EXIT.negative);
   };
   const signal = await waitForStopSignal(() => cutShort('asked again'));
-  const deadline = setTimeout(() => cutShort('it took too long'), STOP_DEADLINE_MS);
-  await stop(signal);
-  clearTimeout(deadline);
+  setTimeout(() => cutShort('it took too long'), STOP_DEADLINE_MS).unref();
+  return signal;
 }

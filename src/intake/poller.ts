@@ -13,7 +13,7 @@ import { FolderSync } from './folder-sync.ts';
 
 /** A session that reached neither the server nor the database for this long is ended from outside. */
 const STALL_MS = 5 * 60_000;
-const CLOSE_DEADLINE_MS = 3_000;
+const CLOSE_DEADLINE_MS = 2_000;
 
 export class Poller {
   readonly held: HeldMailbox;

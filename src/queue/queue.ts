@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, Queue, Worker, withBackend } from 'bullmq';
 import { Redis } from 'ioredis';
-import type pg from 'pg';
+import pg from 'pg';
 import { asPenstockError, fail } from '../errors.ts';
 import { type JobData, type JobName, jobId, QUEUE_NAME } from './job.ts';
 
@@ -37,7 +37,7 @@ const ANSWER_DEADLINE_MS = 5_000;
 /** A worker looks for jobs again so long after its backend failed. */
 const RETRY_MS = 1_000;
 /** For a farewell to a backend that may be away. */
-const CLOSE_DEADLINE_MS = 2_000;
+const CLOSE_DEADLINE_MS = 1_000;
 
 export async function openQueue(target: QueueTarget, onError: (error: Error) => void): Promise<JobQueue> {
   return 'redisUrl' in target
@@ -97,9 +97,11 @@ async function openOnPostgres(settings: pg.ClientConfig, onError: (error: Error)
     schema: 'bullmq',
     migrate: true,
     application_name: 'penstock-queue',
+    Client: QuietClient,
   });
   const queue = new PgQueue<JobData>(QUEUE_NAME, { connection: connection(2) as never });
-  watch(queue, onError);
+  // Without a listener an error would end the process; the job queue tells of them from its making on.
+  watch(queue, () => undefined);
   await queue.waitUntilReady();
   const makeWorker = (concurrency: number, handle: (job: JobData) => Promise<void>): Worker =>
     new PgWorker(QUEUE_NAME, (job) => handle(job.data as JobData), {
@@ -109,6 +111,17 @@ async function openOnPostgres(settings: pg.ClientConfig, onError: (error: Error)
       runRetryDelay: RETRY_MS,
     }) as unknown as Worker;
   return makeJobQueue('postgres', queue as unknown as Queue, makeWorker, onError, () => undefined);
+}
+
+/**
+ * The library's pool listens to a connection only while it is idle. One that breaks between two statements would end
+ * the process; the next statement says what happened.
+ */
+class QuietClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
 }
 
 /**
@@ -133,7 +146,12 @@ function makeJobQueue(
   disconnect: () => void,
 ): JobQueue {
   let worker: Worker | null = null;
-  watch(queue, onError);
+  let closing = false;
+  // While it closes, connections that the server ends first are none.
+  const onOpenError = (error: Error): void => {
+    if (!closing) onError(error);
+  };
+  watch(queue, onOpenError);
   const stopWork = async (): Promise<void> => {
     await worker?.close();
     worker = null;
@@ -157,12 +175,13 @@ function makeJobQueue(
     },
     work(concurrency, handle) {
       worker = makeWorker(concurrency, handle);
-      watch(worker, onError);
+      watch(worker, onOpenError);
     },
     stopWork,
     async close() {
-      const closing = stopWork().then(() => queue.close());
-      await answer(closing, CLOSE_DEADLINE_MS).catch(() => undefined);
+      closing = true;
+      const closed = stopWork().then(() => queue.close());
+      await answer(closed, CLOSE_DEADLINE_MS).catch(() => undefined);
       // Whatever still waits for an answer ends with its connection.
       disconnect();
     },

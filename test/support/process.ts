@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { killOnExit, onCleanup } from './cleanup.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
+/** As bin/runtime.mjs has it: programs start in half the time. */
+const compileCache = fileURLToPath(new URL('../../node_modules/.cache/penstock', import.meta.url));
 const follow = new URL('../../bin/follow-launcher.mjs', import.meta.url).href;
 
 export interface Ended {
@@ -151,7 +153,7 @@ export function startScript(script: string, args: string[] = [], options: StartO
   const child = spawn(process.execPath, ['--import', follow, script, ...args], {
     cwd: root,
     ...rest,
-    env: { ...cleanEnvironment(), ...env, PENSTOCK_LAUNCHER_FD: '3' },
+    env: { ...cleanEnvironment(), NODE_COMPILE_CACHE: compileCache, ...env, PENSTOCK_LAUNCHER_FD: '3' },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', 'pipe'],
   });
   if (input !== undefined) child.stdin?.on('error', () => {}).end(input);

@@ -27,8 +27,8 @@ export type Backend = (typeof BACKENDS)[number];
 
 export interface SiteOptions {
   backend: Backend;
-  /** Another database than a copy of the template. */
-  databaseUrl?: string;
+  /** Another database than a copy of the template. `embedded`: the daemon's own; see {@link Site.attach}. */
+  databaseUrl?: string | 'embedded';
 }
 
 /** A record, as far as the tests look at it. */
@@ -61,29 +61,23 @@ export class Site {
   readonly pop3 = new LabPop3Server({ store: this.server.store });
   /** Everything that ever came in. */
   readonly delivered: { user: string; uid: number; bytes: Buffer }[] = [];
-  /** The test's own way to database and bytes; no part of what is tested. */
-  readonly runtime: Runtime;
   readonly redis: TestRedis | null;
   readonly env: Record<string, string>;
+  #runtime: Runtime | null = null;
 
-  private constructor(
-    backend: Backend,
-    runtime: Runtime,
-    redis: TestRedis | null,
-    env: Record<string, string>,
-  ) {
+  private constructor(backend: Backend, redis: TestRedis | null, env: Record<string, string>) {
     this.backend = backend;
-    this.runtime = runtime;
     this.redis = redis;
     this.env = env;
   }
 
   /** Ends with the test. */
   static async start(options: SiteOptions): Promise<Site> {
-    const own = options.databaseUrl === undefined ? await createTestDatabase() : null;
+    const { databaseUrl } = options;
+    const own = databaseUrl === undefined ? await createTestDatabase() : null;
     const env: Record<string, string> = {
       PENSTOCK_DATA: await tempFolder('site'),
-      DATABASE_URL: options.databaseUrl ?? own!.url,
+      DATABASE_URL: databaseUrl === 'embedded' ? '' : (databaseUrl ?? own!.url),
       PENSTOCK_LEASE_SECONDS: '2',
       PENSTOCK_WORKER_THREADS: '1',
     };
@@ -94,8 +88,8 @@ export class Site {
       redisDatabase = (redisDatabase + 1) % REDIS_DATABASES;
       env.REDIS_URL = `${redis.url}/${redisDatabase}`;
     }
-    const runtime = await openRuntime(await configOf(env), { borrow: false, onError: () => {} });
-    const site = new Site(options.backend, runtime, redis, env);
+    const site = new Site(options.backend, redis, env);
+    if (databaseUrl !== 'embedded') await site.attach();
     await site.server.start();
     await site.pop3.start();
     onTestFinished(async () => {
@@ -103,10 +97,22 @@ export class Site {
       site.pop3.faults.clear();
       await site.server.stop();
       await site.pop3.stop();
-      await runtime.close();
+      await site.#runtime?.close();
       await own?.drop();
     });
     return site;
+  }
+
+  /** The test's own way to database and bytes; no part of what is tested. */
+  get runtime(): Runtime {
+    if (this.#runtime === null) throw new Error('Attach to the database first.');
+    return this.#runtime;
+  }
+
+  /** Connects to the database; to an embedded one each time that a daemon has started on it. */
+  async attach(): Promise<void> {
+    await this.#runtime?.close();
+    this.#runtime = await openRuntime(await this.config(), { borrow: true, onError: () => {} });
   }
 
   /** The configuration of a process on this site. */

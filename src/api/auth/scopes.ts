@@ -15,6 +15,9 @@ const ENOUGH: Record<Exclude<Access, 'public' | 'any'>, readonly string[]> = {
 
 const EVERYTHING = ['all', 'admin'];
 
+/** Every scope that opens anything. */
+export const SCOPES: readonly string[] = [...EVERYTHING, ...new Set(Object.values(ENOUGH).flat())];
+
 /** The scopes that open a call; none for a call that is open to all. */
 export function scopesFor(access: Access): readonly string[] {
   return access === 'public' || access === 'any' ? [] : [...EVERYTHING, ...ENOUGH[access]];

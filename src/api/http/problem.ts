@@ -128,7 +128,8 @@ export function frameworkErrors(thrown: FastifyError, request: FastifyRequest, r
   void sendProblem(reply, fromAnything(thrown), request);
 }
 
-async function sendProblem(
+/** Answers with an error of ours. */
+export async function sendProblem(
   reply: FastifyReply,
   error: PenstockError,
   request: FastifyRequest,
