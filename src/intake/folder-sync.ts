@@ -1,6 +1,6 @@
 /**
  * One pass over one folder: list what is new, make it durable, then bring the server up to date. While a batch
- * is being committed the next one is already on its way from the server.
+ * is being committed the next ones are already on their way from the server.
  */
 import { fail } from '../errors.ts';
 import { crashPoint } from '../lab/crash-point.ts';
@@ -169,6 +169,7 @@ export class FolderSync implements FolderPass {
     let undisposed = 0;
     let reported = started;
     let committing: Promise<void> = Promise.resolve();
+    let before = committing;
     if (changes.total > LIMITS.batchMessages)
       await saveProgress(this.context.db, this.held.mailbox.id, 0, changes.total);
     try {
@@ -179,11 +180,14 @@ export class FolderSync implements FolderPass {
         for (const [index, items] of runs.entries()) {
           this.options.signal.throwIfAborted();
           const ready = await take({ items, cursor: page.cursor });
-          await committing;
-          committing = this.commit(ready, index === runs.length - 1 ? page.cursor : null);
+          const cursor = index === runs.length - 1 ? page.cursor : null;
+          // One batch may wait while another is committed, so that a slow moment on one side does not stop the other.
+          await before;
+          before = committing;
+          committing = committing.then(() => this.commit(ready, cursor));
           // Awaited above or below; this only keeps a failure from being called unhandled meanwhile.
           committing.catch(() => undefined);
-          // After the commit has begun: what was fetched is safe even when the server breaks off here.
+          // After the batch is on its way: what was fetched is safe even when the server breaks off here.
           undisposed += items.length;
           if (!this.session.snapshot && undisposed >= DISPOSE_EVERY) {
             await disposeDueIfAllowed(this);

@@ -1,5 +1,5 @@
 /** Finds the header block of a message: everything up to and with the first empty line (RFC 5322 section 2.1). */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** Length of the header block in bytes, or -1 when there is no empty line in `bytes`. */
 export function headerBlockLength(bytes: Buffer): number {
@@ -13,7 +13,5 @@ export function headerBlockLength(bytes: Buffer): number {
 /** SHA-256 of the header block, as servers send it for BODY[HEADER] (RFC 9051 section 6.4.5). */
 export function headerDigest(bytes: Buffer): Buffer {
   const length = headerBlockLength(bytes);
-  return createHash('sha256')
-    .update(length === -1 ? bytes : bytes.subarray(0, length))
-    .digest();
+  return hash('sha256', length === -1 ? bytes : bytes.subarray(0, length), 'buffer');
 }

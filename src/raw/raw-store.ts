@@ -2,7 +2,7 @@
  * Raw messages, addressed by SHA-256. Small ones are rows in PostgreSQL and committed with their ledger row;
  * larger ones are files, complete and fsynced before the row that names them is written.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, hash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -54,7 +54,7 @@ export class RawStore {
     const temporary = join(this.#directory, 'tmp', randomUUID());
     const handle = await open(temporary, 'wx', 0o600);
     try {
-      const hash = createHash('sha256');
+      const digest = createHash('sha256');
       const start: Buffer[] = [];
       let size = 0;
       for await (const chunk of source as AsyncIterable<Buffer>) {
@@ -63,7 +63,7 @@ export class RawStore {
         if (size > maxBytes) {
           throw fail('message_oversized', `The message is larger than ${maxBytes} bytes.`, { maxBytes });
         }
-        hash.update(chunk);
+        digest.update(chunk);
         // Not write(): a disk that is nearly full takes a part of the chunk and calls that a success.
         await handle.appendFile(chunk);
       }
@@ -71,7 +71,7 @@ export class RawStore {
       // A server may have called a small message large; then it belongs where small ones are.
       if (size <= LIMITS.inlineRawBytes && size === head.length) return inlineRaw(head);
       await handle.sync();
-      const sha256 = hash.digest();
+      const sha256 = digest.digest();
       await this.#place(temporary, sha256);
       return { sha256, headerSha256: headerDigest(head), size, inline: null };
     } finally {
@@ -240,7 +240,7 @@ export class RawStore {
 
 function inlineRaw(bytes: Buffer): RawBytes {
   return {
-    sha256: createHash('sha256').update(bytes).digest(),
+    sha256: hash('sha256', bytes, 'buffer'),
     headerSha256: headerDigest(bytes),
     size: bytes.length,
     inline: bytes,

@@ -29,7 +29,8 @@ const SIGNS: Record<CrashPoint, (remains: Remains) => boolean> = {
   'after-fetch': ({ ledger, largeFiles }) => ledger === 0 && largeFiles > 0,
   'before-commit': ({ ledger, touched }) => ledger === 0 && touched === 0,
   'after-commit': ({ ledger, disposed }) => ledger > 0 && disposed === 0,
-  'after-enqueue': ({ ledger, disposed }) => ledger > 0 && disposed === 0,
+  // Jobs are added while the server is already brought up to date.
+  'after-enqueue': ({ ledger }) => ledger > 0,
   'after-disposition': ({ touched, disposed }) => touched > 0 && disposed === 0,
   'after-disposition-record': ({ touched, disposed }) => touched > 0 && disposed > 0,
   'after-claim': ({ claimed, processed }) => claimed > 0 && processed === 0,

@@ -33,6 +33,10 @@ const SETTINGS: Record<string, string> = {
   max_wal_size: '1GB',
   checkpoint_timeout: '10min',
   random_page_cost: '1.1',
+  // In a backlog pages are written by the background writer, and no commit waits for one.
+  bgwriter_delay: '50ms',
+  bgwriter_lru_maxpages: '1000',
+  bgwriter_lru_multiplier: '4',
 
   // The log holds starts, stops and faults of the server. Errors of statements reach their callers, and mail
   // content must not get into a log: no statements, no details of rows.
