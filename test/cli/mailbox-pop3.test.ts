@@ -42,12 +42,12 @@ describe('penstock mailbox add --type pop3', () => {
   it('says what POP3 cannot do', async () => {
     const site = await Site.start({ backend: 'postgres' });
     for (const [options, message] of [
-      [['--after', 'seen'], 'after cannot be seen: POP3 can leave or delete messages'],
-      [['--after', 'move', '--after-folder', 'Done'], 'after cannot be move'],
-      [['--folder', 'Spam'], 'folders must be INBOX alone'],
+      [['--after', 'seen'], '--after cannot be seen: POP3 can leave or delete messages'],
+      [['--after', 'move', '--after-folder', 'Done'], '--after cannot be move'],
+      [['--folder', 'Spam'], '--folder must be INBOX alone'],
       [
         ['--first-sync', '2026-01-01'],
-        'firstSync must be all or now: POP3 does not tell when a message arrived',
+        '--first-sync must be all or now: POP3 does not tell when a message arrived',
       ],
     ] as const) {
       const { code, stderr } = await add(site, ...options);
