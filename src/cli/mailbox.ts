@@ -273,7 +273,9 @@ const OPTIONS: Record<string, string> = {
   'server.host': '--host',
   'server.user': '--user',
   folders: '--folder',
+  after: '--after',
   afterFolder: '--after-folder',
+  firstSync: '--first-sync',
 };
 
 /** The error under the name that was typed. */
