@@ -26,6 +26,7 @@ export class Poller {
   #lastProgress = performance.now();
   #phase: MailboxPhase = 'idle';
   #backoff: BackoffState = NO_FAILURES;
+  #pausing = false;
   /** When the first login after the last failure succeeded; sessions that were parted with are one life. */
   #aliveSince: number | null = null;
   /** Take messages one at a time: see PassOptions.careful. */
@@ -47,6 +48,14 @@ export class Poller {
   /** Poll now. */
   wake(): void {
     this.#wake.abort();
+  }
+
+  /**
+   * There may be mail. Unlike a wish of a person this does not cut a pause short: notifications come in hundreds, and a
+   * server that asked us to wait must be left alone.
+   */
+  hint(): void {
+    if (!this.#pausing) this.wake();
   }
 
   /** Ends the loop: between two batches when it can, and within a few seconds in any case. */
@@ -186,7 +195,9 @@ export class Poller {
     } catch {
       // The database is away: that is the error being waited for.
     }
+    this.#pausing = true;
     await sleep(waitMs, undefined, { signal: this.#nextWake() }).catch(() => undefined);
+    this.#pausing = false;
   }
 
   /** A phase is stored when it changes; in the steady state that is once a poll or less. */
