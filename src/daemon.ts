@@ -8,6 +8,8 @@ import type { Config } from './config/settings.ts';
 import type { PenstockError } from './errors.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
+import { type KeeperOptions, SubscriptionKeeper } from './intake/subscription-keeper.ts';
+import type { PushAddresses } from './intake/subscription-plan.ts';
 import { Supervisor } from './intake/supervisor.ts';
 import { hostOf, sourceOf } from './mailbox-source.ts';
 import { Maintenance } from './maintenance.ts';
@@ -37,8 +39,14 @@ export interface Daemon {
   stop(reason?: string): Promise<void>;
 }
 
+/** Parts that are bound from outside. */
+export interface DaemonParts {
+  /** Subscriptions of a mailbox at its provider. Without it none are kept, and every mailbox is only polled. */
+  subscriptionsOf?(runtime: Runtime, mailboxId: number): ReturnType<KeeperOptions['subscriptionsOf']>;
+}
+
 /** Starts everything the configured roles need. What was started is stopped again when a later part fails. */
-export async function startDaemon(config: Config, logger: Logger): Promise<Daemon> {
+export async function startDaemon(config: Config, logger: Logger, parts: DaemonParts = {}): Promise<Daemon> {
   const events = new Events();
   logEvents(events, logger);
   const undo: (() => Promise<void>)[] = [];
@@ -58,7 +66,7 @@ export async function startDaemon(config: Config, logger: Logger): Promise<Daemo
     return stopping;
   };
   try {
-    const daemon = await startParts(config, logger, events, onStop);
+    const daemon = await startParts(config, logger, events, parts, onStop);
     return { ...daemon, stop };
   } catch (error) {
     await stop('failed start');
@@ -70,6 +78,7 @@ async function startParts(
   config: Config,
   logger: Logger,
   events: Events,
+  { subscriptionsOf }: DaemonParts,
   onStop: (step: () => Promise<void>) => void,
 ): Promise<Omit<Daemon, 'stop'>> {
   const has = (role: Config['roles'][number]): boolean => config.roles.includes(role);
@@ -105,10 +114,6 @@ async function startParts(
     supervisor.start();
     onStop(() => supervisor.stop());
   }
-  const listener = listenForNotices(runtime, work, supervisor);
-  await listener.start();
-  onStop(() => listener.close());
-
   const readFacts = createFactReader({
     db: runtime.db,
     queueDepth: () => work.queue.depth(),
@@ -128,6 +133,25 @@ async function startParts(
     const { close } = api;
     onStop(close);
   }
+  // After the API: providers call it before they give a subscription.
+  const keeper =
+    supervisor !== null && subscriptionsOf !== undefined
+      ? new SubscriptionKeeper({
+          db: runtime.db,
+          events,
+          addresses: pushAddresses(config),
+          subscriptionsOf: (id) => subscriptionsOf(runtime, id),
+          held: () => supervisor.held(),
+          onMail: (id) => supervisor.hint(id),
+        })
+      : null;
+  if (keeper !== null) {
+    keeper.start();
+    onStop(() => keeper.stop());
+  }
+  const listener = listenForNotices(runtime, work, supervisor, keeper);
+  await listener.start();
+  onStop(() => listener.close());
   await announce(runtime, api?.url ?? null, onStop);
   events.emit('daemon.started', {
     version: VERSION,
@@ -139,18 +163,32 @@ async function startParts(
 }
 
 /** Notices make changes felt at once; without them each part looks by itself within seconds. */
-function listenForNotices(runtime: Runtime, work: Work, supervisor: Supervisor | null): NoticeListener {
+function listenForNotices(
+  runtime: Runtime,
+  work: Work,
+  supervisor: Supervisor | null,
+  keeper: SubscriptionKeeper | null,
+): NoticeListener {
   const lookAgain = (): void => {
     work.rules.invalidate();
     work.policies.invalidate();
     supervisor?.review();
+    void keeper?.review();
   };
   const onNotice = (notice: string): void => {
     if (notice === 'rules') work.rules.invalidate();
     else if (notice.startsWith('poll:')) supervisor?.wake(Number(notice.slice('poll:'.length)));
+    else if (notice.startsWith('mail:')) supervisor?.hint(Number(notice.slice('mail:'.length)));
+    else if (notice === 'subscriptions') void keeper?.review();
     else lookAgain();
   };
   return new NoticeListener(runtime.connection, onNotice, lookAgain);
+}
+
+/** Where providers can tell us of new mail. Graph calls https addresses only. */
+function pushAddresses({ server, gmail }: Config): PushAddresses {
+  const url = server.publicUrl?.replace(/\/+$/, '') ?? '';
+  return { graph: url.startsWith('https://') ? `${url}/notifications/graph` : null, gmail: gmail.topic };
 }
 
 /** Leaves the address where tools on this machine find it. */

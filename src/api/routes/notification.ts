@@ -51,7 +51,7 @@ function graphRoutes(app: Api, { db, events }: ApiContext): void {
     }),
     response: {
       200: Type.String({ description: 'The token of the handshake.' }),
-      202: Type.Null({ description: 'Noted.' }),
+      202: Type.Literal('', { description: 'Noted.' }),
     },
   };
   // Without /api too, as all calls of Halo's; that one is not described again.
@@ -66,7 +66,7 @@ function graphRoutes(app: Api, { db, events }: ApiContext): void {
       }
       // Answered when it is durable: what is not, Graph sends again.
       await writes.add(readNotifications(request.body));
-      return await reply.code(202).send(null);
+      return await reply.code(202).type('text/plain; charset=utf-8').send('');
     });
   }
 }
