@@ -21,12 +21,12 @@ export class Poller {
   readonly #source: Source;
   readonly #stop = new AbortController();
   #wake = new AbortController();
+  #hint = new AbortController();
   #session: Session | null = null;
   #done: Promise<void> | null = null;
   #lastProgress = performance.now();
   #phase: MailboxPhase = 'idle';
   #backoff: BackoffState = NO_FAILURES;
-  #pausing = false;
   /** When the first login after the last failure succeeded; sessions that were parted with are one life. */
   #aliveSince: number | null = null;
   /** Take messages one at a time: see PassOptions.careful. */
@@ -55,7 +55,7 @@ export class Poller {
    * server that asked us to wait must be left alone.
    */
   hint(): void {
-    if (!this.#pausing) this.wake();
+    this.#hint.abort();
   }
 
   /** Ends the loop: between two batches when it can, and within a few seconds in any case. */
@@ -127,7 +127,8 @@ export class Poller {
       this.#progress();
       // A folder that could not be opened has closed the one before it.
       if (listening !== undefined && listening !== settings.folders[0]) await session.open(listening);
-      const heard = await session.wait(jitter(settings.pollSeconds * 1000), this.#nextWake());
+      const woken = AbortSignal.any([this.#nextWake(), this.#hint.signal]);
+      const heard = await session.wait(jitter(settings.pollSeconds * 1000), woken);
       this.#progress();
       if (heard === 'parted') return;
     }
@@ -195,9 +196,7 @@ export class Poller {
     } catch {
       // The database is away: that is the error being waited for.
     }
-    this.#pausing = true;
     await sleep(waitMs, undefined, { signal: this.#nextWake() }).catch(() => undefined);
-    this.#pausing = false;
   }
 
   /** A phase is stored when it changes; in the steady state that is once a poll or less. */
@@ -215,6 +214,7 @@ export class Poller {
   /** Wakes from now on are wishes for the pass after the one that begins; earlier ones are met by it. */
   #hearWakes(): void {
     if (this.#wake.signal.aborted) this.#wake = new AbortController();
+    if (this.#hint.signal.aborted) this.#hint = new AbortController();
   }
 
   #progress(): void {
