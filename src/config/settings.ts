@@ -158,7 +158,7 @@ export const SETTINGS = [
     env: 'PENSTOCK_GMAIL_TOPIC',
     schema: Type.Union([
       Type.String({
-        pattern: '^projects/[^/]+/topics/[^/]+$',
+        pattern: '^projects/[a-z][a-z0-9-]{4,28}[a-z0-9]/topics/[A-Za-z][\\w.~+%-]{2,254}$',
         description: 'a topic such as projects/my-project/topics/mail',
       }),
       Type.Null(),

@@ -16,7 +16,7 @@ vi.setConfig({ testTimeout: 150_000 });
 
 const ADDRESS = 'desk@example.com';
 const ACCOUNT = 'push@project.iam.gserviceaccount.com';
-const addresses = { graph: null, gmail: 'projects/p/topics/t' };
+const addresses = { graph: null, gmail: 'projects/my-project/topics/gmail' };
 
 async function start() {
   const [lab, oauth] = await Promise.all([startGmailLab(), startOauth()]);
