@@ -130,19 +130,11 @@ export class SubscriptionKeeper {
     if (this.#stop.signal.aborted) return;
     const { db, events } = this.#options;
     const mailbox = task.mailbox.id;
-    const subscriptions = await this.#options.subscriptionsOf(mailbox).catch((thrown: unknown) => {
-      // A mailbox whose secrets cannot be read has an error of its own, which its poller tells.
-      events.emit('engine.error', { engine: 'database', message: asPenstockError(thrown).message });
-      return undefined;
-    });
-    if (subscriptions === undefined) return;
-    if (subscriptions === null) {
-      if (task.kept !== null) await forgetSubscription(db, task.kept.id);
-      return;
-    }
     const id = await takeTurn(db, mailbox, task.folder, TURN_SECONDS);
     if (id === null) return;
     try {
+      const subscriptions = await this.#options.subscriptionsOf(mailbox);
+      if (subscriptions === null) return await forgetSubscription(db, id);
       const did = await this.#do(task, id, subscriptions);
       events.emit('subscription.changed', { mailbox, folder: task.folder, did });
     } catch (thrown) {

@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { graphSubscriptions } from '../../src/source/graph/subscription.ts';
 import type { MailboxSettings } from '../../src/store/mailbox-settings.ts';
 import { deleteMailbox } from '../../src/store/mailboxes.ts';
+import { subscriptionStandings } from '../../src/store/subscriptions.ts';
 import { type GraphLab, labCertificate, startGraphLab } from '../support/graph-lab.ts';
 import { type Push, startPush } from '../support/push.ts';
 
@@ -96,6 +97,9 @@ describe('push from Graph', () => {
     await keeper.review();
     expect(graph.toldOf('subscription.failed')).toMatchObject([{ code: 'push_refused', consecutive: 1 }]);
     expect(await graph.row()).toMatchObject({ failures: 1, error_code: 'push_refused', provider_id: null });
+    expect(await subscriptionStandings(graph.db)).toEqual([
+      { mailboxId: graph.mailboxId, failures: 1, expiresAt: null, notifiedAt: null },
+    ]);
     // Not before its time.
     await keeper.review();
     expect(graph.toldOf('subscription.failed')).toHaveLength(1);

@@ -1,5 +1,5 @@
 /**
- * Where providers tell of new mail: `/Mail/Azure` as Halo has it (halo-api.md 4.1), and `/notifications/…`. No token is
+ * Where providers tell of new mail: `/Mail/Azure` as Halo has it (halo-api.md section 2), and `/notifications/…`. No token is
  * asked for, as providers have none: Graph's notifications carry a secret, Gmail's are signed. They are hints, so no mail
  * is taken from them.
  */
