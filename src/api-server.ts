@@ -32,12 +32,12 @@ interface Parts {
 
 export async function serveApi(parts: Parts): Promise<ApiServer> {
   const { runtime, events } = parts;
-  const { server, poller } = runtime.config;
+  const { server, poller, gmail } = runtime.config;
   const api = await buildApi({
     db: runtime.db,
     keys: runtime.keys,
     events,
-    config: { server, poller },
+    config: { server, poller, gmail },
     version: VERSION,
     services: bindServices(parts),
   });

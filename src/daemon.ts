@@ -9,6 +9,8 @@ import type { Config } from './config/settings.ts';
 import type { PenstockError } from './errors.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
+import { type KeeperOptions, SubscriptionKeeper } from './intake/subscription-keeper.ts';
+import type { PushAddresses } from './intake/subscription-plan.ts';
 import { Supervisor } from './intake/supervisor.ts';
 import { LIMITS } from './limits.ts';
 import { hostOf, sourceOf } from './mailbox-source.ts';
@@ -54,8 +56,14 @@ const STOP_STAGES = {
 type StopStage = keyof typeof STOP_STAGES;
 type OnStop = (stage: StopStage, step: () => Promise<void>) => void;
 
+/** Parts that are bound from outside. */
+export interface DaemonParts {
+  /** Subscriptions of a mailbox at its provider. Without it none are kept, and every mailbox is only polled. */
+  subscriptionsOf?(runtime: Runtime, mailboxId: number): ReturnType<KeeperOptions['subscriptionsOf']>;
+}
+
 /** Starts everything the configured roles need. What was started is stopped again when a later part fails. */
-export async function startDaemon(config: Config, logger: Logger): Promise<Daemon> {
+export async function startDaemon(config: Config, logger: Logger, parts: DaemonParts = {}): Promise<Daemon> {
   const events = new Events();
   logEvents(events, logger);
   const steps: Record<StopStage, (() => Promise<void>)[]> = { traffic: [], tools: [], engines: [] };
@@ -78,7 +86,7 @@ export async function startDaemon(config: Config, logger: Logger): Promise<Daemo
     return stopping;
   };
   try {
-    const daemon = await startParts(config, logger, events, onStop);
+    const daemon = await startParts(config, logger, events, parts, onStop);
     return { ...daemon, stop };
   } catch (error) {
     await stop('failed start');
@@ -90,6 +98,7 @@ async function startParts(
   config: Config,
   logger: Logger,
   events: Events,
+  { subscriptionsOf }: DaemonParts,
   onStop: OnStop,
 ): Promise<Omit<Daemon, 'stop'>> {
   const has = (role: Config['roles'][number]): boolean => config.roles.includes(role);
@@ -126,10 +135,6 @@ async function startParts(
     supervisor.start();
     onStop('traffic', () => supervisor.stop());
   }
-  const listener = listenForNotices(runtime, work, supervisor);
-  await listener.start();
-  onStop('traffic', () => listener.close());
-
   const readFacts = createFactReader({
     db: runtime.db,
     queueDepth: () => work.queue.depth(),
@@ -149,6 +154,25 @@ async function startParts(
     const { close } = api;
     onStop('traffic', close);
   }
+  // After the API: providers call it before they give a subscription.
+  const keeper =
+    supervisor !== null && subscriptionsOf !== undefined
+      ? new SubscriptionKeeper({
+          db: runtime.db,
+          events,
+          addresses: pushAddresses(config),
+          subscriptionsOf: (id) => subscriptionsOf(runtime, id),
+          held: () => supervisor.held(),
+          onMail: (id) => supervisor.hint(id),
+        })
+      : null;
+  if (keeper !== null) {
+    keeper.start();
+    onStop('traffic', () => keeper.stop());
+  }
+  const listener = listenForNotices(runtime, work, supervisor, keeper);
+  await listener.start();
+  onStop('traffic', () => listener.close());
   await announce(runtime, api?.url ?? null, onStop);
   events.emit('daemon.started', {
     version: VERSION,
@@ -160,18 +184,32 @@ async function startParts(
 }
 
 /** Notices make changes felt at once; without them each part looks by itself within seconds. */
-function listenForNotices(runtime: Runtime, work: Work, supervisor: Supervisor | null): NoticeListener {
+function listenForNotices(
+  runtime: Runtime,
+  work: Work,
+  supervisor: Supervisor | null,
+  keeper: SubscriptionKeeper | null,
+): NoticeListener {
   const lookAgain = (): void => {
     work.rules.invalidate();
     work.policies.invalidate();
     supervisor?.review();
+    void keeper?.review();
   };
   const onNotice = (notice: string): void => {
     if (notice === 'rules') work.rules.invalidate();
     else if (notice.startsWith('poll:')) supervisor?.wake(Number(notice.slice('poll:'.length)));
+    else if (notice.startsWith('mail:')) supervisor?.hint(Number(notice.slice('mail:'.length)));
+    else if (notice === 'subscriptions') void keeper?.review();
     else lookAgain();
   };
   return new NoticeListener(runtime.connection, onNotice, lookAgain);
+}
+
+/** Where providers can tell us of new mail. Graph calls https addresses only. */
+function pushAddresses({ server, gmail }: Config): PushAddresses {
+  const url = server.publicUrl?.replace(/\/+$/, '') ?? '';
+  return { graph: url.startsWith('https://') ? `${url}/notifications/graph` : null, gmail: gmail.topic };
 }
 
 /** Leaves the address where tools on this machine find it. */

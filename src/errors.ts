@@ -82,6 +82,11 @@ export const ERROR_KINDS = {
   server_protocol: kind(true, 502, 'The server answered against the protocol; see the fields.'),
   connection_lost: kind(true, 502, 'The connection broke; a new one is made by itself.'),
   stalled: kind(true, 504, 'The session made no progress and was ended; a new one is made by itself.'),
+  push_refused: kind(
+    true,
+    502,
+    'Make server.publicUrl reachable from the internet over https with a valid certificate; see docs/operator/push.md. Polling goes on.',
+  ),
   message_gone: kind(false, 404, 'The message is no longer on the server.'),
   message_oversized: kind(
     false,

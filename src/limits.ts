@@ -103,6 +103,10 @@ export const LIMITS = {
   diagnosisMs: 60_000,
   /** Wrong secrets from one address; more are not looked at until the minute is over. */
   signInFailuresPerMinute: 30,
+  /** Notifications of providers: one post, posts of one address in a minute, and items that wait to be noted. */
+  notificationBytes: 1024 * 1024,
+  notificationsPerMinute: 30_000,
+  notificationsWaiting: 20_000,
   pageSize: 1_000,
   /** Larger messages are not put into JSON; they are downloaded. */
   rawInJsonBytes: 32 * 1024 * 1024,

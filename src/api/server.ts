@@ -26,6 +26,7 @@ import { ruleRoutes } from './routes/email-rule.ts';
 import { emailRoutes } from './routes/incoming-email.ts';
 import { mailRoutes } from './routes/mail.ts';
 import { mailboxRoutes } from './routes/mailbox.ts';
+import { notificationRoutes } from './routes/notification.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { refetchRoute } from './routes/refetch.ts';
 import { siteRoutes } from './routes/site.ts';
@@ -87,6 +88,7 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     await routes(scope);
   });
   await app.register(async (scope: Api) => await tokenRoute(scope, context, tokens, clients));
+  await app.register(async (scope: Api) => notificationRoutes(scope, context));
   operationRoutes(app, context.services);
   docRoutes(app);
   return app;

@@ -8,6 +8,7 @@ import type { ParsedMessage } from '../message/message.ts';
 import type { Events } from '../observe/events.ts';
 import type { Explanation } from '../rule/explain.ts';
 import type { Rule } from '../rule/rule.ts';
+import type { pushKeys } from '../source/gmail/push.ts';
 import type { DiagnosisStep, SourceKind } from '../source/source.ts';
 import type { Database } from '../store/database.ts';
 import type { RawBytes } from '../store/intake.ts';
@@ -65,9 +66,11 @@ export interface ApiContext {
   db: Database;
   keys: Keyring;
   events: Events;
-  config: Pick<Config, 'server' | 'poller'>;
+  config: Pick<Config, 'server' | 'poller' | 'gmail'>;
   version: string;
   services: ApiServices;
+  /** Keys that pushes of Pub/Sub are signed with; Google's when not given. */
+  pushKeys?: ReturnType<typeof pushKeys>;
   /** Lifetime of tokens; an hour when not given. */
   tokenSeconds?: number;
 }

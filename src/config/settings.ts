@@ -48,7 +48,8 @@ export const SETTINGS = [
     env: 'PENSTOCK_PUBLIC_URL',
     schema: optionalUrl('http', 'https'),
     default: null,
-    about: 'URL clients reach the API at, when a proxy stands in front.',
+    about:
+      'URL clients reach the API at, when a proxy stands in front. With https, Microsoft Graph is asked to tell of new mail there.',
   },
   {
     path: 'server.trustProxy',
@@ -151,6 +152,34 @@ export const SETTINGS = [
     schema: Type.Integer({ minimum: 2, maximum: 100_000 }),
     default: LIMITS.connectsPerHostPerMinute,
     about: 'New connections this process makes to one mail host in a minute.',
+  },
+  {
+    path: 'gmail.topic',
+    env: 'PENSTOCK_GMAIL_TOPIC',
+    schema: Type.Union([
+      Type.String({
+        pattern: '^projects/[a-z][a-z0-9-]{4,28}[a-z0-9]/topics/[A-Za-z][\\w.~+%-]{2,254}$',
+        description: 'a topic such as projects/my-project/topics/mail',
+      }),
+      Type.Null(),
+    ]),
+    default: null,
+    about: 'Pub/Sub topic that Gmail tells of new mail; without it Gmail mailboxes are only polled.',
+  },
+  {
+    path: 'gmail.pushAccount',
+    env: 'PENSTOCK_GMAIL_PUSH_ACCOUNT',
+    schema: optionalText,
+    default: null,
+    about: 'Service account whose name the pushes of that topic carry; without it none is taken.',
+  },
+  {
+    path: 'gmail.pushAudience',
+    env: 'PENSTOCK_GMAIL_PUSH_AUDIENCE',
+    schema: optionalText,
+    default: null,
+    about:
+      'Audience of the pushes, when the Pub/Sub subscription names another than its endpoint below server.publicUrl.',
   },
   {
     path: 'retention.processedDays',
@@ -267,6 +296,7 @@ export interface Config {
     connectionsPerHost: number;
     connectsPerMinute: number;
   };
+  gmail: { topic: string | null; pushAccount: string | null; pushAudience: string | null };
   retention: { processedDays: number };
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; format: 'auto' | 'json' | 'pretty' };
   mail: {

@@ -21,6 +21,7 @@ export class Poller {
   readonly #source: Source;
   readonly #stop = new AbortController();
   #wake = new AbortController();
+  #hint = new AbortController();
   #session: Session | null = null;
   #done: Promise<void> | null = null;
   #lastProgress = performance.now();
@@ -49,6 +50,14 @@ export class Poller {
   /** Poll now. */
   wake(): void {
     this.#wake.abort();
+  }
+
+  /**
+   * There may be mail. Unlike a wish of a person this does not cut a pause short: notifications come in hundreds, and a
+   * server that asked us to wait must be left alone.
+   */
+  hint(): void {
+    this.#hint.abort();
   }
 
   /** Ends the loop: between two batches when it can, and within a few seconds in any case. */
@@ -121,7 +130,8 @@ export class Poller {
       this.#progress();
       // A folder that could not be opened has closed the one before it.
       if (listening !== undefined && listening !== settings.folders[0]) await session.open(listening);
-      const heard = await session.wait(jitter(settings.pollSeconds * 1000), this.#nextWake());
+      const woken = AbortSignal.any([this.#nextWake(), this.#hint.signal]);
+      const heard = await session.wait(jitter(settings.pollSeconds * 1000), woken);
       this.#progress();
       if (heard === 'parted') return;
     }
@@ -208,6 +218,7 @@ export class Poller {
   /** Wakes from now on are wishes for the pass after the one that begins; earlier ones are met by it. */
   #hearWakes(): void {
     if (this.#wake.signal.aborted) this.#wake = new AbortController();
+    if (this.#hint.signal.aborted) this.#hint = new AbortController();
   }
 
   #progress(): void {

@@ -49,6 +49,16 @@ export class Supervisor {
     this.#pollers.get(mailboxId)?.wake();
   }
 
+  /** A provider says that a mailbox has mail. */
+  hint(mailboxId: number): void {
+    this.#pollers.get(mailboxId)?.hint();
+  }
+
+  /** The mailboxes that are ours. */
+  held(): Mailbox[] {
+    return [...this.#pollers.values()].map((poller) => poller.held.mailbox);
+  }
+
   /** Stops all pollers and gives their mailboxes back. */
   async stop(): Promise<void> {
     this.#stopped = true;

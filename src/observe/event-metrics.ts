@@ -71,8 +71,24 @@ function mailboxHandlers(registry: Registry): Handlers {
   const comparedAt = gauge('audit_timestamp_seconds', 'When a comparison with the ledger last ended.', [
     'mailbox',
   ]);
+  const subscriptionErrors = counter(
+    'subscription_errors_total',
+    'Failed attempts to make, renew or remove a subscription to notifications.',
+    ['mailbox', 'class', 'code'],
+  );
+  const notifications = counter(
+    'notifications_total',
+    'Notifications of providers, those that came together counted once. `unknown`: about no subscription of ours.',
+    ['kind', 'result'],
+  );
   const comparisons = createComparisons();
   return {
+    'subscription.failed': ({ mailbox, code }) =>
+      subscriptionErrors.inc({ mailbox, class: errorClass(code), code }),
+    'notification.noted': ({ kind, subscriptions, unknown }) => {
+      notifications.inc({ kind, result: 'noted' }, subscriptions);
+      notifications.inc({ kind, result: 'unknown' }, unknown);
+    },
     'mailbox.listed': ({ mailbox, milliseconds }) => {
       listings.inc({ mailbox });
       listingSeconds.observe(milliseconds / 1000);

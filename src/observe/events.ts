@@ -51,6 +51,21 @@ export interface EventData {
   'folder.resync': { mailbox: number; folder: string; reason: string };
   'folder.resynced': { mailbox: number; folder: string; matched: number; added: number; gone: number };
 
+  /** There is no address for the providers of these kinds of mailboxes: they are only polled. */
+  'subscription.off': { kinds: string[] };
+  /** `folder` is empty for a subscription to a whole account. */
+  'subscription.changed': { mailbox: number; folder: string; did: 'made' | 'renewed' | 'removed' };
+  'subscription.failed': {
+    mailbox: number;
+    folder: string;
+    code: ErrorCode;
+    message: string;
+    retryInMs: number;
+    consecutive: number;
+  };
+  /** Told once for all notifications that were noted together. `unknown`: not of a subscription of ours. */
+  'notification.noted': { kind: 'graph' | 'gmail'; subscriptions: number; unknown: number };
+
   'batch.stored': {
     mailbox: number;
     stored: number;
@@ -139,6 +154,13 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'folder.found': { level: 'info', text: 'Folder is on the server again' },
   'folder.resync': { level: 'warn', text: 'Cursor lost, listing the whole folder' },
   'folder.resynced': { level: 'info', text: 'Folder listed anew' },
+  'subscription.off': { level: 'info', text: 'No address for notifications: mailboxes are polled' },
+  'subscription.changed': { level: 'info', text: 'Subscription to new mail' },
+  'subscription.failed': {
+    level: 'warn',
+    text: 'Subscription failed, will try again; the mailbox is polled',
+  },
+  'notification.noted': { level: 'debug', text: 'Told of new mail' },
   'batch.stored': { level: 'debug', text: 'Batch stored' },
   'message.fetch_failed': { level: 'warn', text: 'Message could not be fetched' },
   'disposition.done': { level: 'debug', text: 'Server brought up to date' },

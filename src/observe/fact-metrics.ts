@@ -44,6 +44,22 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
   const heldUp = Object.fromEntries(
     HELD_UP.map((why) => [why, gauge(`${HELD_UP_NAMES[why]}_messages`, HELD_UP_HELP[why], ['mailbox'])]),
   );
+  const subscribedUntil = gauge(
+    'subscription_expiry_timestamp_seconds',
+    'When the first subscription of the mailbox to notifications ends.',
+    ['mailbox'],
+  );
+  const notifiedAt = gauge(
+    'subscription_last_notification_timestamp_seconds',
+    'When the provider last told of mail in the mailbox.',
+    ['mailbox'],
+  );
+  const unsubscribed = gauge(
+    'subscription_consecutive_errors',
+    'Failed attempts to make or renew a subscription of the mailbox since the last good one.',
+    ['mailbox'],
+  );
+  const bySubscription = [subscribedUntil, notifiedAt, unsubscribed];
   const byMailbox = [info, healthy, blocked, phase, listedAt, lag, interval, consecutive, syncDone, syncAll];
   const waiting = gauge(
     'queue_messages',
@@ -57,7 +73,7 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
   const disk = gauge('disk_free_bytes', 'Free space where the data directory is.');
 
   return (facts) => {
-    for (const each of [...byMailbox, ...Object.values(heldUp)]) each.reset();
+    for (const each of [...byMailbox, ...bySubscription, ...Object.values(heldUp)]) each.reset();
     const health = judgeHealth(facts, facts.now);
     ready.set(health.ready ? 1 : 0);
     databaseUp.set(facts.database.ok ? 1 : 0);
@@ -71,6 +87,12 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     for (const { mailboxId, why, messages } of facts.heldUp)
       heldUp[why]?.set({ mailbox: mailboxId }, messages);
 
+    for (const { mailboxId, expiresAt, notifiedAt: at, failures } of facts.subscriptions) {
+      const label = { mailbox: mailboxId };
+      unsubscribed.set(label, failures);
+      if (expiresAt !== null) subscribedUntil.set(label, expiresAt.getTime() / 1000);
+      if (at !== null) notifiedAt.set(label, at.getTime() / 1000);
+    }
     const judged = new Map(health.mailboxes.map((mailbox) => [mailbox.id, mailbox]));
     for (const mailbox of facts.mailboxes) {
       const label = { mailbox: mailbox.id };

@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
 import { backlog } from '../store/emails.ts';
+import { type SubscriptionStanding, subscriptionStandings } from '../store/subscriptions.ts';
 import { countHeldUp, watchMailboxes } from '../store/watch.ts';
 import type { HealthFacts, Reached } from './health.ts';
 
@@ -22,6 +23,7 @@ export interface Facts extends HealthFacts {
   now: Date;
   queueJobs: number | null;
   heldUp: Awaited<ReturnType<typeof countHeldUp>>;
+  subscriptions: SubscriptionStanding[];
 }
 
 /** Asks every source once, all at the same time, each within one deadline. */
@@ -33,6 +35,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
       ...(await watchMailboxes(db)),
       backlog: await backlog(db, LIMITS.queueDepth),
       heldUp: await countHeldUp(db, LIMITS.heldUpCount),
+      subscriptions: await subscriptionStandings(db),
     })),
     attempt(() => sources.queueDepth()),
     attempt(async () => {
@@ -50,6 +53,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
     backlog: known?.backlog ?? null,
     mailboxes: known?.mailboxes ?? [],
     heldUp: known?.heldUp ?? [],
+    subscriptions: known?.subscriptions ?? [],
     staleIntervals: sources.staleIntervals,
   };
 }

@@ -5,12 +5,15 @@ import type { Connection, Database, Tx } from './database.ts';
 
 const CHANNEL = 'penstock';
 
-/** `rules`: rules changed. `mailboxes`: settings changed. `poll:<id>`: poll this mailbox now. */
-export type Notice = 'rules' | 'mailboxes' | `poll:${number}`;
+/**
+ * `rules`: rules changed. `mailboxes`: settings changed. `poll:<id>`: somebody wants this mailbox polled now. `mail:<id>`:
+ * a provider says that it has mail. `subscriptions`: a provider wants one to be renewed or made anew.
+ */
+export type Notice = 'rules' | 'mailboxes' | `poll:${number}` | `mail:${number}` | 'subscriptions';
 
-/** Sends a notice when the surrounding transaction commits. */
-export async function notify(db: Database | Tx, notice: Notice): Promise<void> {
-  await sql`select pg_notify(${CHANNEL}, ${notice})`.execute(db);
+/** Sends notices when the surrounding transaction commits. */
+export async function notify(db: Database | Tx, ...notices: Notice[]): Promise<void> {
+  await sql`select pg_notify(${CHANNEL}, notice) from unnest(${notices}::text[]) as notice`.execute(db);
 }
 
 /**

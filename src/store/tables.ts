@@ -241,4 +241,23 @@ export interface Tables {
     failure_wait_ms: number | null;
     failure_attempts: Generated<number>;
   };
+  subscription: {
+    id: Generated<number>;
+    mailbox_id: number;
+    folder: string;
+    provider_id: string | null;
+    resource: string | null;
+    secret_sha256: Buffer | null;
+    made_for: string | null;
+    expires_at: Timestamp | null;
+    renewed_at: Timestamp | null;
+    history_id: string | null;
+    need: 'renew' | 'recreate' | null;
+    notified_at: Timestamp | null;
+    failures: Generated<number>;
+    error_code: ErrorCode | null;
+    error_message: string | null;
+    error_at: Timestamp | null;
+    next_attempt_at: Timestamp | null;
+  };
 }

@@ -74,6 +74,7 @@ export function useApi(change: (context: ApiContext) => void = () => {}): Fixtur
           trustProxy: false,
           requestsPerMinute: 100_000,
         },
+        gmail: { topic: null, pushAccount: null, pushAudience: null },
         poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
       },
       version: '0.0.0-test',

@@ -26,7 +26,10 @@ describe('The routes', () => {
       'get /health/ready',
       'get /metrics',
       'get /openapi.json',
+      'post /api/Mail/Azure',
       'post /auth/token',
+      'post /notifications/gmail',
+      'post /notifications/graph',
     ]);
   });
 });

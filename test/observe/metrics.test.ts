@@ -15,6 +15,9 @@ const facts: Facts = {
   backlog: { waiting: 40, oldestSeconds: 12.5 },
   staleIntervals: 3,
   heldUp: [{ mailboxId: 1, why: 'quarantined', messages: 4 }],
+  subscriptions: [
+    { mailboxId: 1, expiresAt: new Date('2026-03-03T12:00:00Z'), notifiedAt: null, failures: 2 },
+  ],
   mailboxes: [
     {
       id: 1,
@@ -49,6 +52,37 @@ async function lines(metrics: Metrics, name: string): Promise<string[]> {
 }
 
 describe('metrics from events', () => {
+  it('counts notifications and failures of subscriptions', async () => {
+    const { events, metrics } = start();
+    events.emit('notification.noted', { kind: 'graph', subscriptions: 3, unknown: 1 });
+    events.emit('subscription.failed', {
+      mailbox: 1,
+      folder: 'INBOX',
+      code: 'push_refused',
+      message: 'no',
+      retryInMs: 1,
+      consecutive: 1,
+    });
+    expect(await lines(metrics, 'notifications_total')).toEqual([
+      'penstock_notifications_total{kind="graph",result="noted"} 3',
+      'penstock_notifications_total{kind="graph",result="unknown"} 1',
+    ]);
+    expect(await lines(metrics, 'subscription_errors_total')).toEqual([
+      'penstock_subscription_errors_total{mailbox="1",class="temporary",code="push_refused"} 1',
+    ]);
+  });
+
+  it('shows what is known of subscriptions, and nothing that is not', async () => {
+    const { metrics } = start();
+    expect(await lines(metrics, 'subscription_expiry_timestamp_seconds')).toEqual([
+      `penstock_subscription_expiry_timestamp_seconds{mailbox="1"} ${Date.parse('2026-03-03T12:00:00Z') / 1000}`,
+    ]);
+    expect(await lines(metrics, 'subscription_consecutive_errors')).toEqual([
+      'penstock_subscription_consecutive_errors{mailbox="1"} 2',
+    ]);
+    expect(await lines(metrics, 'subscription_last_notification_timestamp_seconds')).toEqual([]);
+  });
+
   it('counts intake by mailbox and result', async () => {
     const { events, metrics } = start();
     const batch = {

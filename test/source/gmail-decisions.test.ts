@@ -7,7 +7,6 @@ import { findLabel, isMailOf } from '../../src/source/gmail/labels.ts';
 import { eachOf } from '../../src/source/gmail/parallel.ts';
 import { UnitBucket } from '../../src/source/gmail/quota.ts';
 import { rawBytes } from '../../src/source/gmail/raw-stream.ts';
-import { watchIsDue } from '../../src/source/gmail/watch.ts';
 import { collect } from '../contract/source-suite.ts';
 
 describe('what an answer of the API means', () => {
@@ -260,18 +259,5 @@ describe('several calls at once', () => {
     expect(open).toBe(0);
     for await (const _one of eachOf(items, 3, work)) break;
     expect(open).toBe(0);
-  });
-});
-
-describe('a watch', () => {
-  const DAY = 24 * 3_600_000;
-  it.each([
-    [null, 0, true],
-    [{ madeAt: 0, expiresAt: 7 * DAY }, DAY - 1, false],
-    [{ madeAt: 0, expiresAt: 7 * DAY }, DAY, true],
-    [{ madeAt: 0, expiresAt: DAY }, DAY / 2, true],
-    [{ madeAt: 0, expiresAt: DAY }, DAY / 2 - 1, false],
-  ])('%o is due at %i: %s', (watch, now, due) => {
-    expect(watchIsDue(watch, now)).toBe(due);
   });
 });

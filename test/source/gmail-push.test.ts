@@ -104,9 +104,9 @@ describe('a watch', () => {
     const pushes: LabPush[] = [];
     lab.server.watches.onPush = (push) => void pushes.push(push);
     deliver(mailbox, simpleMessage('before'));
-    const watch = await makeWatch(api, 'projects/my-project/topics/gmail', 5, signal);
-    expect(watch.madeAt).toBe(5);
-    expect(watch.expiresAt - Date.now()).toBeGreaterThan(6 * 24 * 3_600_000);
+    const watch = await makeWatch(api, 'projects/my-project/topics/gmail', ['INBOX'], signal);
+    expect(watch).toMatchObject({ id: 'desk@example.com', historyId: expect.stringMatching(/^\d+$/) });
+    expect(watch.expiresAt.getTime() - Date.now()).toBeGreaterThan(6 * 24 * 3_600_000);
     mailbox.add(simpleMessage('sent'), ['SENT']);
     deliver(mailbox, simpleMessage('after'));
     expect(pushes.map((push) => readPush(push))).toEqual([
@@ -120,9 +120,12 @@ describe('a watch', () => {
     await api.stopWatch(signal);
     deliver(mailbox, simpleMessage('later'));
     expect(pushes).toHaveLength(1);
-    await expect(makeWatch(api, 'my-topic', 0, signal)).rejects.toMatchObject({ code: 'validation_failed' });
-    settings.folders.push('Nowhere');
-    await expect(makeWatch(api, 'projects/my-project/topics/gmail', 0, signal)).rejects.toMatchObject({
+    await expect(makeWatch(api, 'my-topic', ['INBOX'], signal)).rejects.toMatchObject({
+      code: 'validation_failed',
+    });
+    await expect(
+      makeWatch(api, 'projects/my-project/topics/gmail', ['INBOX', 'Nowhere'], signal),
+    ).rejects.toMatchObject({
       code: 'folder_missing',
     });
     api.close();

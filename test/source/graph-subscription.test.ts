@@ -6,30 +6,29 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LifecycleEvent } from '../../src/lab/graph/subscriptions.ts';
 import type { GraphClient } from '../../src/source/graph/client.ts';
+import { newClientState, secretDigest } from '../../src/source/graph/client-state.ts';
 import { listContacts } from '../../src/source/graph/contacts.ts';
 import {
   handshakeAnswer,
-  type KnownSubscription,
+  isGenuine,
   lifecycleNeed,
-  type Notice,
   readNotifications,
+  type SubscriptionNeed,
 } from '../../src/source/graph/notification.ts';
 import {
   createSubscription,
   deleteSubscription,
-  newClientState,
   renewSubscription,
-  subscriptionDue,
 } from '../../src/source/graph/subscription.ts';
 import { ANN, GOOD_TOKEN, type GraphLab, labCertificate, startGraphLab } from '../support/graph-lab.ts';
 import { typeFaults } from '../support/graph-types.ts';
 
 interface Listener {
   url: string;
-  known: Map<string, KnownSubscription>;
+  /** Secrets by the ids of subscriptions. */
+  known: Map<string, string>;
   bodies: unknown[];
-  notices: Notice[];
-  strangers: number;
+  notices: { subscriptionId: string; need: SubscriptionNeed }[];
 }
 
 /** A web address as the API will have one: it answers handshakes, and takes everything else with 202. */
@@ -42,15 +41,18 @@ async function startListener(shake = handshakeAnswer): Promise<Listener> {
     if (token !== null) return void response.writeHead(200, { 'Content-Type': 'text/plain' }).end(token);
     const body: unknown = JSON.parse(Buffer.concat(chunks).toString() || 'null');
     listener.bodies.push(body);
-    const read = readNotifications(body, (id) => listener.known.get(id));
-    listener.notices.push(...read.notices);
-    listener.strangers += read.strangers;
+    for (const notice of readNotifications(body)) {
+      const { subscriptionId, need } = notice;
+      const secret = listener.known.get(subscriptionId);
+      if (secret !== undefined && isGenuine(notice, secretDigest(secret)))
+        listener.notices.push({ subscriptionId, need });
+    }
     response.writeHead(202).end();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/notify`;
-  const listener: Listener = { url, known: new Map(), bodies: [], notices: [], strangers: 0 };
+  const listener: Listener = { url, known: new Map(), bodies: [], notices: [] };
   onTestFinished(() => {
     server.closeAllConnections();
     server.close();
@@ -68,9 +70,8 @@ async function startSubscribed(): Promise<{
   const client = clientOf(lab);
   const listener = await startListener();
   const clientState = newClientState();
-  const wish = { folder: 'inbox', notificationUrl: listener.url, lifecycleUrl: listener.url, clientState };
-  const { id } = await createSubscription(client, wish);
-  listener.known.set(id, { clientState, tenantId: lab.server.subscriptions.options.tenantId });
+  const { id } = await createSubscription(client, 'inbox', listener.url, clientState);
+  listener.known.set(id, clientState);
   return { lab, client, listener, id };
 }
 
@@ -94,14 +95,9 @@ describe('subscriptions', () => {
   it('are refused without an answer to the handshake', async () => {
     const lab = await startGraphLab({ notificationCa: labCertificate().cert });
     const listener = await startListener((token) => (token === null ? null : `<p>${String(token)}`));
-    const wish = {
-      folder: 'inbox',
-      notificationUrl: listener.url,
-      lifecycleUrl: listener.url,
-      clientState: 'x',
-    };
-    await expect(createSubscription(clientOf(lab), wish)).rejects.toMatchObject({
-      code: 'server_protocol',
+    await expect(createSubscription(clientOf(lab), 'inbox', listener.url, 'x')).rejects.toMatchObject({
+      code: 'push_refused',
+      temporary: true,
       fields: { graphCode: 'ValidationError' },
     });
     expect(lab.server.subscriptions.all.size).toBe(0);
@@ -112,8 +108,8 @@ describe('subscriptions', () => {
     const own = lab.server.subscriptions.all.get(id)!;
     own.expirationDateTime = new Date(Date.now() + 60_000);
     const renewed = await renewSubscription(client, id);
-    expect(Date.parse(renewed!.expiresAt)).toBe(own.expirationDateTime.getTime());
-    expect(Date.parse(renewed!.expiresAt) - Date.now()).toBeGreaterThan(2 * 24 * 3_600_000);
+    expect(renewed!.expiresAt).toEqual(own.expirationDateTime);
+    expect(renewed!.expiresAt.getTime() - Date.now()).toBeGreaterThan(2 * 24 * 3_600_000);
     await deleteSubscription(client, id);
     expect(lab.server.subscriptions.all.size).toBe(0);
     await deleteSubscription(client, id);
@@ -123,9 +119,8 @@ describe('subscriptions', () => {
   it('fit the shorter life that older documents allow', async () => {
     const lab = await startGraphLab({ notificationCa: labCertificate().cert, subscriptionMaxMinutes: 4_230 });
     const { url } = await startListener();
-    const wish = { folder: 'inbox', notificationUrl: url, lifecycleUrl: url, clientState: newClientState() };
-    const subscription = await createSubscription(clientOf(lab), wish);
-    expect(subscriptionDue(subscription, Date.now())).toBe('nothing');
+    const subscription = await createSubscription(clientOf(lab), 'inbox', url, newClientState());
+    expect(subscription.expiresAt.getTime()).toBeGreaterThan(Date.now());
   });
 
   it('that are paused tell nothing until they are renewed', async () => {
@@ -144,7 +139,7 @@ describe('subscriptions', () => {
     ['reauthorizationRequired', 'renew'],
     ['subscriptionRemoved', 'recreate'],
     ['missed', 'nothing'],
-  ] as [LifecycleEvent, Notice['need']][]) {
+  ] as [LifecycleEvent, SubscriptionNeed][]) {
     it(`${event} asks for ${need}`, async () => {
       expect(lifecycleNeed(event)).toBe(need);
       const { lab, listener, id } = await startSubscribed();
@@ -158,67 +153,61 @@ describe('subscriptions', () => {
     const lab = await startGraphLab();
     lab.server.grant(GOOD_TOKEN, ['contacts']);
     const url = 'https://127.0.0.1:9/';
-    const wish = { folder: 'inbox', notificationUrl: url, lifecycleUrl: url, clientState: 'x' };
-    await expect(createSubscription(clientOf(lab), wish)).rejects.toMatchObject({
+    await expect(createSubscription(clientOf(lab), 'inbox', url, 'x')).rejects.toMatchObject({
       code: 'permission_denied',
     });
   });
 });
 
-describe('when a subscription is due', () => {
-  const hour = 3_600_000;
-  const at = (ms: number): string => new Date(ms).toISOString();
-  const cases: [
-    string,
-    { renewedAt: string; expiresAt: string } | null,
-    ReturnType<typeof subscriptionDue>,
-  ][] = [
-    ['there is none', null, 'create'],
-    ['made just now', { renewedAt: at(0), expiresAt: at(70 * hour) }, 'nothing'],
-    ['before half of its life', { renewedAt: at(-34 * hour), expiresAt: at(36 * hour) }, 'nothing'],
-    ['at half of its life', { renewedAt: at(-35 * hour), expiresAt: at(35 * hour) }, 'renew'],
-    ['it has ended', { renewedAt: at(-99 * hour), expiresAt: at(-hour) }, 'renew'],
-    ['the clock was set back', { renewedAt: at(hour), expiresAt: at(71 * hour) }, 'renew'],
-  ];
-  for (const [name, subscription, expected] of cases) {
-    it(`${name}: ${expected}`, () => expect(subscriptionDue(subscription, 0)).toBe(expected));
-  }
-});
-
 describe('notifications', () => {
-  const known: KnownSubscription = { clientState: 'secret', tenantId: 't' };
-  const find = (id: string): KnownSubscription | undefined => (id === 's' ? known : undefined);
   const item = { subscriptionId: 's', clientState: 'secret', tenantId: 't', changeType: 'created' };
+  const [own] = readNotifications({ value: [item] });
+
+  it('are genuine with the secret of their subscription, and with no other', () => {
+    expect(own).toEqual({ subscriptionId: 's', secretSha256: secretDigest('secret'), need: 'nothing' });
+    expect(isGenuine(own!, secretDigest('secret'))).toBe(true);
+    for (const other of [
+      null,
+      Buffer.alloc(0),
+      Buffer.alloc(32),
+      secretDigest('Secret'),
+      Buffer.from('secret'),
+    ])
+      expect(isGenuine(own!, other)).toBe(false);
+  });
+
   const strangers: [string, unknown][] = [
-    ['another secret', { ...item, clientState: 'Secret' }],
     ['no secret', { ...item, clientState: undefined }],
+    ['an empty secret', { ...item, clientState: '' }],
+    ['a secret that is too long', { ...item, clientState: 'x'.repeat(600) }],
     ['an object for a secret', { ...item, clientState: { toString: 'secret' } }],
-    ['an unknown subscription', { ...item, subscriptionId: 'x' }],
-    ['an unknown subscription with an empty secret', { ...item, subscriptionId: 'x', clientState: '' }],
-    ['another tenant', { ...item, tenantId: 'u' }],
+    ['no id', { ...item, subscriptionId: undefined }],
+    ['a number for an id', { ...item, subscriptionId: 7 }],
+    ['an id that no database takes', { ...item, subscriptionId: 's\0' }],
+    ['an id that is too long', { ...item, subscriptionId: 'x'.repeat(600) }],
     ['null', null],
     ['a number', 7],
-    ['an inherited name', { ...item, subscriptionId: '__proto__' }],
   ];
   for (const [name, stranger] of strangers) {
-    it(`with ${name} are not ours`, () => {
-      const read = readNotifications({ value: [stranger, item] }, find);
-      expect(read).toEqual({ notices: [{ subscriptionId: 's', need: 'nothing' }], strangers: 1 });
+    it(`with ${name} are none`, () => {
+      expect(readNotifications({ value: [stranger, item] })).toEqual([own]);
     });
   }
 
-  it('an empty secret of ours fits nothing', () => {
-    const read = readNotifications({ value: [{ ...item, clientState: '' }] }, () => ({
-      clientState: '',
-      tenantId: null,
-    }));
-    expect(read).toEqual({ notices: [], strangers: 1 });
+  it('about one subscription are one, but for what they ask for', () => {
+    const removed = { ...item, lifecycleEvent: 'subscriptionRemoved' };
+    const read = readNotifications({ value: [item, item, removed, { ...item, resource: 'x' }, removed] });
+    expect(read.map(({ need }) => need)).toEqual(['nothing', 'recreate']);
+  });
+
+  it('beyond a thousand in one post are left: the mailbox is polled anyway', () => {
+    const value = Array.from({ length: 1_500 }, (_, index) => ({ ...item, subscriptionId: `s${index}` }));
+    expect(readNotifications({ value })).toHaveLength(1_000);
   });
 
   it('that are no list hold nothing', () => {
-    for (const body of [null, 'x', {}, { value: 'x' }, { value: null }]) {
-      expect(readNotifications(body, find)).toEqual({ notices: [], strangers: 0 });
-    }
+    for (const body of [null, undefined, 'x', {}, { value: 'x' }, { value: null }])
+      expect(readNotifications(body)).toEqual([]);
   });
 
   it('a handshake gets its token back as it is, within limits', () => {

@@ -56,6 +56,8 @@ const MAY: Record<string, string[]> = {
     'intake/post.ts',
     'mailbox-source.ts',
     'source/kinds.ts',
+    'source/graph/notification.ts',
+    'source/gmail/push.ts',
     'type config',
     'type observe',
     'type source',

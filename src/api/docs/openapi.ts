@@ -16,6 +16,7 @@ const TAGS = [
   { name: 'EmailRule', description: 'Rules that decide what a message leads to.' },
   { name: 'IncomingEmail', description: 'One record for every message.' },
   { name: 'Mail', description: 'Mail that programs hand in.' },
+  { name: 'Notification', description: 'Where providers tell of new mail.' },
   { name: 'Site', description: 'Where new users belong.' },
   { name: 'Operation', description: 'Health, metrics and this document.' },
 ];

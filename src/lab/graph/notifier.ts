@@ -19,9 +19,10 @@ export async function call(
   body: string,
   contentType: string,
   ca: string | undefined,
+  more: Record<string, string> = {},
 ): Promise<Called | null> {
   const { promise, resolve } = Promise.withResolvers<Called | null>();
-  const headers = { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body) };
+  const headers = { ...more, 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body) };
   const signal = AbortSignal.timeout(HANDSHAKE_MS);
   const request = https.request(url, { method: 'POST', headers, signal, ...(ca ? { ca } : {}) }, (answer) => {
     const chunks: Buffer[] = [];

@@ -106,7 +106,7 @@ export class Subscriptions {
   /** Tells those who want to know that a message has come. */
   messageCreated(message: LabMessage, mailbox: LabMailbox): void {
     for (const subscription of this.all.values()) {
-      const folder = RESOURCE.exec(subscription.resource)?.[2] ?? '';
+      const folder = decodeURIComponent(RESOURCE.exec(subscription.resource)?.[2] ?? '');
       const wanted = subscription.mailbox === mailbox && mailbox.folder(folder) === message.folder;
       if (!wanted || subscription.paused || subscription.expirationDateTime.getTime() < Date.now()) continue;
       if (this.dropNext > 0) {

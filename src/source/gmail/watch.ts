@@ -3,16 +3,27 @@
  * notification is only a hint: some are dropped, so listing by interval goes on.
  */
 import { fail } from '../../errors.ts';
+import type { Subscription, Subscriptions } from '../subscriptions.ts';
 import type { GmailApi } from './api.ts';
 import { findLabel } from './labels.ts';
 
-const DAY_MS = 24 * 3_600_000;
 const TOPIC = /^projects\/[a-z][a-z0-9-]{4,28}[a-z0-9]\/topics\/[A-Za-z][\w.~+%-]{2,254}$/;
 
-/** A watch as it was made. Times in milliseconds. */
-export interface Watch {
-  madeAt: number;
-  expiresAt: number;
+/** The watch of a mailbox, for who keeps it: an account has one, which tells about all its labels. */
+export function gmailWatch(openApi: () => GmailApi): Subscriptions {
+  const run = async <T>(ask: (api: GmailApi) => Promise<T>): Promise<T> => {
+    const api = openApi();
+    try {
+      return await ask(api);
+    } finally {
+      api.close();
+    }
+  };
+  return {
+    make: ({ address, folders }, signal) => run((api) => makeWatch(api, address, folders, signal)),
+    renew: (_id, { address, folders }, signal) => run((api) => makeWatch(api, address, folders, signal)),
+    remove: (_id, signal) => run((api) => api.stopWatch(signal)),
+  };
 }
 
 /**
@@ -22,27 +33,29 @@ export interface Watch {
 export async function makeWatch(
   api: GmailApi,
   topic: string,
-  now: number,
+  folders: readonly string[],
   signal: AbortSignal,
-): Promise<Watch> {
+): Promise<Subscription> {
   if (!TOPIC.test(topic)) {
     throw fail('validation_failed', 'The topic must look like projects/<project>/topics/<topic>', { topic });
   }
   const labels = await api.labels(signal);
-  const labelIds = api.settings.folders.map((path) => {
+  const labelIds = folders.map((path) => {
     const label = findLabel(labels, path);
     if (label === null) throw fail('folder_missing', `The mailbox has no label ${path}`, { folder: path });
     return label.id;
   });
   const request = { topicName: topic, labelIds, labelFilterBehavior: 'INCLUDE' };
-  const { expiration } = await api.watch(request, signal);
+  const { address } = await api.profile(signal);
+  const { expiration, historyId } = await api.watch(request, signal);
   const expiresAt = Number(expiration);
   if (!Number.isFinite(expiresAt) || expiresAt <= 0) throw fail('server_protocol', 'The watch has no end');
-  return { madeAt: now, expiresAt };
-}
-
-/** Whether a watch is to be renewed: every day, as Google advises, or at half of a life that is shorter. Pure. */
-export function watchIsDue(watch: Watch | null, now: number): boolean {
-  if (watch === null) return true;
-  return now >= watch.madeAt + Math.min(DAY_MS, (watch.expiresAt - watch.madeAt) / 2);
+  return {
+    // A watch has no id: an account has one.
+    id: address,
+    resource: address,
+    expiresAt: new Date(expiresAt),
+    secretSha256: null,
+    historyId: typeof historyId === 'string' ? historyId : null,
+  };
 }

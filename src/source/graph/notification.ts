@@ -1,27 +1,28 @@
 /**
  * Reads what arrives at the web address for Graph's notifications. Anybody can post there: only items that carry the
- * secret of a subscription of ours count, and even those are nothing but hints. Pure.
+ * secret of a subscription of ours count, and even those are nothing but hints: no content is taken from them. Pure.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
+import { secretDigest } from './client-state.ts';
 
-/** What must be done about a subscription. */
-export type SubscriptionNeed = 'nothing' | 'renew' | 'recreate';
+/** What must be done about a subscription, the most urgent last. */
+export const SUBSCRIPTION_NEEDS = ['nothing', 'renew', 'recreate'] as const;
+export type SubscriptionNeed = (typeof SUBSCRIPTION_NEEDS)[number];
 
-export interface Notice {
+/** A notice of somebody who may or may not be Graph: that depends on the secret. */
+export interface GivenNotice {
   subscriptionId: string;
+  /** SHA-256 of the secret that came with it. */
+  secretSha256: Buffer;
   need: SubscriptionNeed;
-}
-
-/** What is known of a subscription of ours. */
-export interface KnownSubscription {
-  clientState: string;
-  /** Tenant that it belongs to; null when that is not known. */
-  tenantId: string | null;
 }
 
 /** Graph sends far fewer in one post. */
 const ITEMS = 1_000;
 const TOKEN_LENGTH = 4_096;
+const ID_LENGTH = 200;
+/** 128 characters are allowed. */
+const SECRET_LENGTH = 512;
 
 /**
  * What a lifecycle event asks for. In each case mail may have come of which nothing was told, so the mailbox is to be
@@ -43,27 +44,28 @@ export function lifecycleNeed(event: string): SubscriptionNeed {
 }
 
 /**
- * What a post tells, one notice for each item of ours; `strangers` counts the others. The sender is told neither: Graph
- * expects 202 for all, and whoever tries out secrets shall learn nothing.
+ * What a post tells. Several items about one subscription with one need are one notice; items without an id or a secret
+ * are none. The sender is told nothing of that: Graph expects 202 for all, and whoever tries out secrets shall learn
+ * nothing.
  */
-export function readNotifications(
-  body: unknown,
-  find: (subscriptionId: string) => KnownSubscription | undefined,
-): { notices: Notice[]; strangers: number } {
+export function readNotifications(body: unknown): GivenNotice[] {
   const { value } = (body ?? {}) as { value?: unknown };
   const items = Array.isArray(value) ? value.slice(0, ITEMS) : [];
-  const notices: Notice[] = [];
+  const notices = new Map<string, GivenNotice>();
   for (const item of items) {
-    const { subscriptionId, clientState, tenantId, lifecycleEvent } = (item ?? {}) as Record<string, unknown>;
-    const known = typeof subscriptionId === 'string' ? find(subscriptionId) : undefined;
-    // Compared in any case, so that time does not tell which ids exist.
-    const isSecretRight = isSameSecret(clientState, known?.clientState);
-    const isTenantRight = !known?.tenantId || known.tenantId === tenantId;
-    if (!isSecretRight || !isTenantRight || typeof subscriptionId !== 'string') continue;
+    const { subscriptionId, clientState, lifecycleEvent } = (item ?? {}) as Record<string, unknown>;
+    if (!isText(subscriptionId, ID_LENGTH) || !isText(clientState, SECRET_LENGTH)) continue;
     const need = typeof lifecycleEvent === 'string' ? lifecycleNeed(lifecycleEvent) : 'nothing';
-    notices.push({ subscriptionId, need });
+    const key = JSON.stringify([subscriptionId, clientState, need]);
+    if (!notices.has(key))
+      notices.set(key, { subscriptionId, secretSha256: secretDigest(clientState), need });
   }
-  return { notices, strangers: items.length - notices.length };
+  return [...notices.values()];
+}
+
+/** Whether a notice carries the secret of the subscription that it names. In a time that does not tell how much fits. */
+export function isGenuine(notice: GivenNotice, secretSha256: Buffer | null): boolean {
+  return secretSha256?.length === 32 && timingSafeEqual(notice.secretSha256, secretSha256);
 }
 
 /**
@@ -75,9 +77,7 @@ export function handshakeAnswer(validationToken: unknown): string | null {
   return validationToken.length <= TOKEN_LENGTH ? validationToken : null;
 }
 
-function isSameSecret(given: unknown, expected: string | undefined): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  const equal = timingSafeEqual(digest(typeof given === 'string' ? given : ''), digest(expected ?? ''));
-  // An empty secret is none, whoever has it.
-  return equal && given !== '' && typeof given === 'string';
+/** No text that PostgreSQL would refuse. */
+function isText(value: unknown, most: number): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= most && !value.includes('\0');
 }

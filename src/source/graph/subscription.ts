@@ -2,70 +2,79 @@
  * Subscriptions to new mail of a folder: Graph then calls a web address of ours. What it tells is a hint and no more;
  * much of it never comes, so polling goes on beside it.
  */
-import { randomBytes } from 'node:crypto';
 import { fail, type PenstockError } from '../../errors.ts';
+import type { RenewedSubscription, Subscriptions } from '../subscriptions.ts';
 import type { GraphClient } from './client.ts';
-
-export interface GraphSubscription {
-  id: string;
-  /** When it was made or renewed, and when it ends (ISO). */
-  renewedAt: string;
-  expiresAt: string;
-}
-
-export interface SubscriptionWish {
-  /** Id of the folder, or a well-known name. */
-  folder: string;
-  /** Where notifications go: https, and answering by the time of the call, because Graph asks there first. */
-  notificationUrl: string;
-  /** Where lifecycle events go. It cannot be added later. */
-  lifecycleUrl: string;
-  /** What notifications carry as proof that they are Graph's: see {@link newClientState}. */
-  clientState: string;
-}
+import { newClientState, secretDigest } from './client-state.ts';
+import { findFolder } from './folders.ts';
+import type { GraphMailbox } from './graph-source.ts';
 
 const MINUTE_MS = 60_000;
 /** Less than the 4,230 minutes that were the limit for years; today's docs allow 10,080, not every tenant does. */
 const LIFE_MINUTES = 4_200;
+/** It is a GUID. */
+const ID_CHARS = 200;
 
-/** A secret for the notifications of one subscription; at most 128 characters are allowed. */
-export function newClientState(): string {
-  return randomBytes(32).toString('base64url');
+/** The subscriptions of a mailbox, for who keeps them. One folder each. */
+export function graphSubscriptions(mailbox: Pick<GraphMailbox, 'client'>): Subscriptions {
+  const run = async <T>(signal: AbortSignal, ask: (client: GraphClient) => Promise<T>): Promise<T> => {
+    const client = mailbox.client();
+    const abort = (): void => client.close();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      if (signal.aborted) client.close();
+      return await ask(client);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      client.close();
+    }
+  };
+  return {
+    make: ({ folders, address }, signal) =>
+      run(signal, async (client) => {
+        const folder = await findFolder(client, folders[0] ?? 'INBOX');
+        const secret = newClientState();
+        const made = await createSubscription(client, folder.id, address, secret);
+        return { ...made, secretSha256: secretDigest(secret) };
+      }),
+    renew: (id, _wish, signal) => run(signal, (client) => renewSubscription(client, id)),
+    remove: (id, signal) => run(signal, (client) => deleteSubscription(client, id)),
+  };
 }
 
 /**
- * What is due for a subscription. Half of its life is left for attempts that fail. Pure: `nowMs` is this machine's clock,
- * and one that jumps costs no more than a renewal.
+ * Makes a subscription to a folder, given by id or well-known name. Graph calls the address, https, before it answers.
+ * Fails with `push_refused` when nobody answers there as Graph expects.
  */
-export function subscriptionDue(
-  subscription: Pick<GraphSubscription, 'renewedAt' | 'expiresAt'> | null,
-  nowMs: number,
-): 'create' | 'renew' | 'nothing' {
-  if (subscription === null) return 'create';
-  const from = Date.parse(subscription.renewedAt);
-  const until = Date.parse(subscription.expiresAt);
-  // An ended one may have been removed already; renewing says so.
-  return nowMs >= from + (until - from) / 2 || nowMs < from ? 'renew' : 'nothing';
-}
-
-/** Makes a subscription. Graph calls both addresses before it answers. */
 export async function createSubscription(
   client: GraphClient,
-  { folder, notificationUrl, lifecycleUrl, clientState }: SubscriptionWish,
-): Promise<GraphSubscription> {
+  folder: string,
+  url: string,
+  clientState: string,
+): Promise<RenewedSubscription> {
   const body = {
     changeType: 'created',
     resource: client.mailbox(`/mailFolders('${encodeURIComponent(folder)}')/messages`).slice(1),
-    notificationUrl,
-    lifecycleNotificationUrl: lifecycleUrl,
+    notificationUrl: url,
+    // Where lifecycle events go; it cannot be added later.
+    lifecycleNotificationUrl: url,
     clientState,
     expirationDateTime: expiry(),
   };
-  return subscriptionOf(await client.json('/subscriptions', { what: 'subscribe', method: 'POST', body }));
+  try {
+    return subscriptionOf(await client.json('/subscriptions', { what: 'subscribe', method: 'POST', body }));
+  } catch (thrown) {
+    const { fields = {}, message } = thrown as PenstockError;
+    if (fields.graphCode !== 'ValidationError') throw thrown;
+    throw fail('push_refused', `Graph does not get through to ${url}: ${message}`, fields, thrown);
+  }
 }
 
 /** Renews a subscription, which authorises it anew too. Null when there is none any more: make another one then. */
-export async function renewSubscription(client: GraphClient, id: string): Promise<GraphSubscription | null> {
+export async function renewSubscription(
+  client: GraphClient,
+  id: string,
+): Promise<RenewedSubscription | null> {
   const ask = {
     what: 'renew subscription',
     method: 'PATCH',
@@ -88,12 +97,13 @@ function expiry(): string {
   return new Date(Date.now() + LIFE_MINUTES * MINUTE_MS).toISOString();
 }
 
-function subscriptionOf(answer: unknown): GraphSubscription {
-  const { id, expirationDateTime } = (answer ?? {}) as { id?: unknown; expirationDateTime?: unknown };
-  if (typeof id !== 'string' || typeof expirationDateTime !== 'string') {
+function subscriptionOf(answer: unknown): RenewedSubscription {
+  const { id, resource, expirationDateTime } = (answer ?? {}) as Record<string, unknown>;
+  const expiresAt = new Date(typeof expirationDateTime === 'string' ? expirationDateTime : Number.NaN);
+  if (typeof id !== 'string' || id.length > ID_CHARS || Number.isNaN(expiresAt.getTime())) {
     throw fail('server_protocol', 'The answer is no subscription');
   }
-  return { id, renewedAt: new Date().toISOString(), expiresAt: expirationDateTime };
+  return { id, resource: typeof resource === 'string' ? resource : '', expiresAt, historyId: null };
 }
 
 async function orGone<T>(run: () => Promise<T>): Promise<T | null> {
