@@ -9,7 +9,7 @@ import type { PenstockError } from './errors.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
 import { Supervisor } from './intake/supervisor.ts';
-import { hostOf, sourceOf } from './mailbox-source.ts';
+import { hostOf } from './mailbox-source.ts';
 import { Maintenance } from './maintenance.ts';
 import { Events } from './observe/events.ts';
 import { createFactReader } from './observe/facts.ts';
@@ -20,6 +20,7 @@ import { openRuntime, type Runtime } from './runtime.ts';
 import { budgetedSource } from './source/budgeted-source.ts';
 import { ConnectionBudget } from './source/connection-budget.ts';
 import { NoticeListener } from './store/notify.ts';
+import { tellToken } from './token-events.ts';
 import { VERSION } from './version.ts';
 import { Work } from './work.ts';
 
@@ -79,7 +80,13 @@ async function startParts(
   const metrics = createMetrics({ events, readFacts: () => readFacts() });
   const { promise: failed, resolve: onFailure } = Promise.withResolvers<PenstockError>();
   const engineLog = logger.child({ part: 'engine' });
-  const runtime = await openRuntime(config, { borrow: false, logger: engineLog, onError, onFailure });
+  const runtime = await openRuntime(config, {
+    borrow: false,
+    logger: engineLog,
+    onError,
+    onToken: (event) => tellToken(events, event),
+    onFailure,
+  });
   onStop(() => runtime.close());
   const adminClient = await ensureAdminClient(runtime);
 
@@ -98,7 +105,7 @@ async function startParts(
     ? new Supervisor(intake, {
         leaseSeconds,
         makeSource: async (mailbox) =>
-          budgetedSource(await sourceOf(runtime.db, runtime.keys, mailbox), hostOf(mailbox), budget),
+          budgetedSource(await runtime.sources.source(mailbox), hostOf(mailbox), budget),
       })
     : null;
   if (supervisor !== null) {

@@ -4,15 +4,16 @@
  */
 import type { Readable } from 'node:stream';
 import type { Config } from '../config/settings.ts';
+import type { LoginSecrets } from '../mailbox-credential.ts';
 import type { ParsedMessage } from '../message/message.ts';
 import type { Events } from '../observe/events.ts';
 import type { Explanation } from '../rule/explain.ts';
 import type { Rule } from '../rule/rule.ts';
-import type { DiagnosisStep, SourceKind } from '../source/source.ts';
+import type { DiagnosisStep } from '../source/source.ts';
 import type { Database } from '../store/database.ts';
 import type { RawBytes } from '../store/intake.ts';
 import type { Keyring } from '../store/keyring.ts';
-import type { MailboxSettings } from '../store/mailbox-settings.ts';
+import type { Mailbox } from '../store/mailboxes.ts';
 
 /** A record that was committed and now waits for a worker. */
 export interface QueuedEmail {
@@ -25,12 +26,6 @@ export interface RawMessages {
   put(bytes: Buffer): Promise<RawBytes>;
   read(sha256: Buffer): Promise<Buffer>;
   open(sha256: Buffer): Promise<Readable>;
-}
-
-/** Secrets of a mailbox that is being tested: what was posted, or what is stored. */
-export interface MailboxSecrets {
-  password: string | null;
-  token: string | null;
 }
 
 export interface OperationalAnswer {
@@ -49,9 +44,8 @@ export interface ApiServices {
   explain(rules: Rule[], bytes: Buffer, mailboxId: number): Promise<Explanation>;
   /** Tries settings step by step against the real server. `signal` ends it. */
   diagnose(
-    kind: SourceKind,
-    settings: MailboxSettings,
-    secrets: MailboxSecrets,
+    mailbox: Pick<Mailbox, 'id' | 'kind' | 'settings'>,
+    secrets: LoginSecrets,
     signal: AbortSignal,
   ): Promise<DiagnosisStep[]>;
   live(): Promise<OperationalAnswer>;

@@ -453,7 +453,7 @@ describe('POST /api/Mailbox tests only', () => {
     const id = await newMailbox(fixture, { password: 'stored' });
     const { diagnose } = fixture.services;
     let used: unknown;
-    fixture.services.diagnose = async (kind, settings, secrets) => {
+    fixture.services.diagnose = async ({ kind, settings }, secrets) => {
       used = { kind, host: settings.server.host, secrets };
       return [{ step: 'tcp', ok: false, found: 'refused', advice: 'Check the port.', milliseconds: 1 }];
     };
@@ -466,7 +466,7 @@ describe('POST /api/Mailbox tests only', () => {
     expect(used).toEqual({
       kind: 'imap',
       host: 'other.example.org',
-      secrets: { password: 'stored', token: null },
+      secrets: { password: 'stored' },
     });
     expect(answer.statusCode).toBe(400);
     expect(answer.json()).toMatchObject({
