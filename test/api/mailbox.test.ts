@@ -293,9 +293,9 @@ describe('POST /api/Mailbox creates', () => {
   it.each([
     ['no type', { type: undefined }, 'validation_failed', 'type'],
     ['an unknown type', { type: 9 }, 'validation_failed', 'type'],
-    ['Gmail', { type: 4 }, 'unsupported', 'type'],
     ['Exchange', { type: 2 }, 'unsupported', 'type'],
-    ['Graph', { type: 3 }, 'unsupported', 'type'],
+    ['Graph without an application', { type: 3 }, 'validation_failed', 'azureappid'],
+    ['Gmail without an application', { type: 4 }, 'validation_failed', 'penstock.oauth.client_id'],
     ['no server', { server: '' }, 'validation_failed', 'server'],
     ['no user', { username: undefined }, 'validation_failed', 'username'],
     ['a port that is none', { popport: 99_999 }, 'validation_failed', 'popport'],
