@@ -54,7 +54,7 @@ describe('Azure mailboxes', () => {
       auth: 'oauth',
     });
     expect(settings.server.user).toBe('desk@example.org');
-    expect(settings).toMatchObject({ after: 'leave', dateCutoff: '2026-01-01T00:00:00Z' });
+    expect(settings).toMatchObject({ after: 'leave', dateCutoff: '2026-01-01T00:00:00.000Z' });
     expect(settings.oauth).toMatchObject({
       grant: 'client_credentials',
       clientId: 'app-id',

@@ -143,20 +143,20 @@ describe('mailbox test', () => {
     expect((await lab.site.runtime.sources.diagnose(mailbox, never())).every((step) => step.ok)).toBe(true);
   });
 
-  it('names a mailbox that is not there, and forgets a refusal that was mended', async () => {
+  it('forgets a refusal that was mended, and names a mailbox that is not there', async () => {
     const lab = await startOauthSite();
     const { sources } = lab.site.runtime;
     const mailbox = await lab.addMailbox('graph');
+    lab.oauth.grants.clients.set('app', { secret: 'the-client-secret', entra: 7000222 });
+    expect((await sources.diagnose(mailbox, never())).at(-1)!.found).toContain('expired');
+    lab.oauth.grants.clients.set('app', { secret: 'the-client-secret' });
+    expect((await sources.diagnose(mailbox, never())).every((step) => step.ok)).toBe(true);
+
     const server = { ...mailbox.settings.server, user: 'nobody@example.org' };
     const settings = { ...mailbox.settings, server };
     const secrets = { client_secret: 'the-client-secret' };
     const steps = await sources.diagnoseDraft({ ...mailbox, settings }, secrets, never());
     expect(steps.at(-1)).toMatchObject({ step: 'login', ok: false });
     expect(steps.at(-1)!.advice).toContain('nobody@example.org');
-
-    lab.oauth.grants.clients.set('app', { secret: 'the-client-secret', entra: 7000222 });
-    expect((await sources.diagnose(mailbox, never())).at(-1)!.found).toContain('expired');
-    lab.oauth.grants.clients.set('app', { secret: 'the-client-secret' });
-    expect((await sources.diagnose(mailbox, never())).every((step) => step.ok)).toBe(true);
   });
 });

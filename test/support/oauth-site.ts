@@ -62,6 +62,7 @@ export async function startOauthSite(): Promise<OauthSite> {
         : null,
   });
   const gmail = new LabGmailServer({
+    certificate,
     callerOf(token) {
       const holder = holderOf(token);
       return holder?.user ? { user: holder.user, scope: holder.scope } : null;
@@ -87,7 +88,7 @@ export async function startOauthSite(): Promise<OauthSite> {
   });
   const scope = 'https://outlook.office.com/POP.AccessAsUser.All offline_access';
   const refreshToken = oauth.grants.issueRefreshToken(DESK, scope);
-  const tlsCa = [oauth.certificate.cert, certificate.cert, gmail.certificate.cert].join('\n');
+  const tlsCa = [oauth.certificate.cert, certificate.cert].join('\n');
   const application = { clientId: 'app', tenant: 'lab-tenant', tokenUrl: oauth.microsoftUrl('token') };
 
   const login: OauthSite['login'] = (kind) => {
