@@ -9,6 +9,7 @@ import {
   microsoftEndpoints,
   microsoftUserScope,
 } from './source/oauth/authority.ts';
+import type { Application } from './source/oauth/authorization-code.ts';
 import type { ClientAuth, Credential, Grant } from './source/oauth/credential.ts';
 import type { SourceKind } from './source/source.ts';
 import type { MailboxSettings, OauthSettings } from './store/mailbox-settings.ts';
@@ -35,6 +36,30 @@ export function credentialOf(
     grant: grantOf(oauth, server.user, scope, secrets),
     tlsCa: server.tlsCa,
   };
+}
+
+/**
+ * The application with which a person signs in, and where a sign-in by device code begins. Fails with `unsupported` where
+ * that cannot be: Google gives no mail scopes to devices.
+ */
+export function deviceApplication(
+  { kind, settings }: { kind: SourceKind; settings: MailboxSettings },
+  secrets: LoginSecrets,
+): { application: Application; deviceCodeUrl: string; scope: string } {
+  const { server, oauth } = settings;
+  if (server.auth !== 'oauth' || oauth?.grant !== 'refresh_token') {
+    throw fail('unsupported', 'Nobody signs in for this mailbox: its grant is another one.', {
+      field: 'grant',
+    });
+  }
+  if (oauth.provider !== 'microsoft') {
+    throw fail('unsupported', 'Google does not let devices read mail; get a refresh token in a browser.');
+  }
+  const { provider, clientId } = oauth;
+  const tokenUrl = tokenUrlOf(oauth);
+  const application = { provider, clientId, client: clientOf(oauth, secrets), tokenUrl, tlsCa: server.tlsCa };
+  const deviceCodeUrl = tokenUrl.replace(/\/token$/, '/devicecode');
+  return { application, deviceCodeUrl, scope: oauth.scope ?? scopeOf(kind, oauth) };
 }
 
 function scopeOf(kind: SourceKind, { provider, grant, cloud }: OauthSettings): string {

@@ -1,4 +1,4 @@
-/** `penstock mailbox`: add, list, test, pause, resume, poll, refetch, remove. */
+/** `penstock mailbox`: add, authorize, list, test, pause, resume, poll, refetch, remove. */
 import { Command } from 'commander';
 import { fail } from '../errors.ts';
 import { writeAudit } from '../store/audit-log.ts';
@@ -15,6 +15,7 @@ import {
 import { notify } from '../store/notify.ts';
 import { DIAGNOSIS_MS, printDiagnosis } from './diagnosis.ts';
 import { addCommand } from './mailbox-add.ts';
+import { authorizeCommand } from './mailbox-authorize.ts';
 import { refetchCommand } from './mailbox-refetch.ts';
 import { mailboxRow } from './mailbox-row.ts';
 import { table } from './table.ts';
@@ -25,6 +26,7 @@ const ACTOR = 'cli';
 export function mailboxCommand(): Command {
   const command = new Command('mailbox').description('Mailboxes');
   command.addCommand(addCommand());
+  command.addCommand(authorizeCommand());
   command
     .command('list')
     .description('List the mailboxes with their state and progress')

@@ -58,7 +58,7 @@ describe.each<[SourceKind, 'delete' | 'move']>([
     const dispositions = await site.runtime.db.selectFrom('ledger').select('disposition').execute();
     for (const { disposition } of dispositions) expect(['done', 'gone']).toContain(disposition);
     expect(lab.inInbox(kind)).toBe(0);
-    expect(pipe.of('token.failed')).toEqual([]);
+    expect([...poller.of('token.failed'), ...pipe.of('token.failed')]).toEqual([]);
     // One token serves both processes, and the audit.
     expect(lab.oauth.count('token')).toBe(1);
   });
