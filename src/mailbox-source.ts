@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { fail } from './errors.ts';
 import { credentialOf, LOGIN_SECRETS, type LoginSecrets } from './mailbox-credential.ts';
+import { type Contact, listContacts } from './source/graph/contacts.ts';
 import type { GraphMailbox } from './source/graph/graph-source.ts';
 import { type Account, type MadeSource, makeSource } from './source/make-source.ts';
 import { type AccessTokens, accessTokens } from './source/oauth/access-tokens.ts';
@@ -49,6 +50,16 @@ export class MailSources {
     const { graph } = await this.#make(mailbox);
     if (graph === null) throw fail('unsupported', `Mailbox ${mailbox.id} is not a Graph mailbox.`);
     return graph;
+  }
+
+  /** Contacts of a Graph mailbox, up to `most`. Fails as {@link graph}, else with what Graph refused. */
+  async contacts(mailbox: Mailbox, most: number): Promise<Contact[]> {
+    const client = (await this.graph(mailbox)).client();
+    try {
+      return await listContacts(client, most);
+    } finally {
+      client.close();
+    }
   }
 
   /** The credential of a saved mailbox; null when it does not get tokens itself. Fails as {@link source}. */

@@ -26,6 +26,7 @@ import { emailRoutes } from './routes/incoming-email.ts';
 import { mailRoutes } from './routes/mail.ts';
 import { mailboxRoutes } from './routes/mailbox.ts';
 import { operationRoutes } from './routes/operations.ts';
+import { outlookContactRoutes } from './routes/outlook-contacts.ts';
 import { refetchRoute } from './routes/refetch.ts';
 import { siteRoutes } from './routes/site.ts';
 import type { ApiContext } from './services.ts';
@@ -70,6 +71,7 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     authRoutes(scope, context);
     mailboxRoutes(scope, context);
     refetchRoute(scope, context);
+    outlookContactRoutes(scope, context);
     ruleRoutes(scope, context);
     emailRoutes(scope, context);
     mailRoutes(scope, context);

@@ -9,6 +9,7 @@ import type { ParsedMessage } from '../message/message.ts';
 import type { Events } from '../observe/events.ts';
 import type { Explanation } from '../rule/explain.ts';
 import type { Rule } from '../rule/rule.ts';
+import type { Contact } from '../source/graph/contacts.ts';
 import type { DiagnosisStep } from '../source/source.ts';
 import type { Database } from '../store/database.ts';
 import type { RawBytes } from '../store/intake.ts';
@@ -48,6 +49,8 @@ export interface ApiServices {
     secrets: LoginSecrets,
     signal: AbortSignal,
   ): Promise<DiagnosisStep[]>;
+  /** Contacts of a Graph mailbox. Fails with `unsupported` for another kind, else with what Graph refused. */
+  contacts(mailbox: Mailbox): Promise<Contact[]>;
   live(): Promise<OperationalAnswer>;
   ready(): Promise<OperationalAnswer>;
   /** The metrics in Prometheus' text format. */

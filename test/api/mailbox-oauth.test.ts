@@ -175,3 +175,17 @@ describe('other mailboxes', () => {
     expect(row.penstock.oauth).toMatchObject({ ...oauth, client: 'secret' });
   });
 });
+
+describe('GET /api/Mailbox/{id}/OutlookContacts', () => {
+  it('lists those of a Graph mailbox, and of no other', async () => {
+    const graph = await post({ ...AZURE, azureemail: 'contacts@example.org' });
+    const answer = await fixture.send('GET', `/api/Mailbox/${graph.id}/OutlookContacts`);
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json()).toMatchObject([{ id: 'c1', firstname: 'Ann', emailaddress: 'ann@example.org' }]);
+    const imap = await post({ type: 1, server: 'imap.example.org', username: 'x@example.org' });
+    const refused = await fixture.send('GET', `/api/Mailbox/${imap.id}/OutlookContacts`);
+    expect(refused.statusCode).toBe(400);
+    expect(refused.json()).toMatchObject({ code: 'unsupported' });
+    expect((await fixture.send('GET', '/api/Mailbox/999999/OutlookContacts')).statusCode).toBe(404);
+  });
+});
