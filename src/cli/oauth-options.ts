@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { fail } from '../errors.ts';
 import type { LoginSecrets } from '../mailbox-credential.ts';
 import type { SourceKind } from '../source/source.ts';
-import { defaultOauthSettings, type OauthSettings } from '../store/mailbox-settings.ts';
+import { certificateEnd, defaultOauthSettings, type OauthSettings } from '../store/mailbox-settings.ts';
 import { readSecretFromStdin } from './stdin.ts';
 
 export interface OauthOptions {
@@ -92,6 +92,7 @@ export async function readOauth(
     const pem = await text(options.certificateFile);
     oauth.client = 'certificate';
     oauth.certificate = block(pem, 'CERTIFICATE');
+    oauth.secretExpires = certificateEnd(oauth.certificate);
     secrets.private_key = block(pem, '(?:RSA )?PRIVATE KEY');
   } else if (options.federatedTokenFile !== undefined) {
     oauth.client = 'federated';

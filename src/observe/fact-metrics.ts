@@ -44,7 +44,24 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
   const heldUp = Object.fromEntries(
     HELD_UP.map((why) => [why, gauge(`${HELD_UP_NAMES[why]}_messages`, HELD_UP_HELP[why], ['mailbox'])]),
   );
-  const byMailbox = [info, healthy, blocked, phase, listedAt, lag, interval, consecutive, syncDone, syncAll];
+  const credentialEnds = gauge(
+    'mailbox_credential_ends_timestamp_seconds',
+    'When the client secret, certificate or sign-in of the mailbox ends, as far as that is known.',
+    ['mailbox'],
+  );
+  const byMailbox = [
+    credentialEnds,
+    info,
+    healthy,
+    blocked,
+    phase,
+    listedAt,
+    lag,
+    interval,
+    consecutive,
+    syncDone,
+    syncAll,
+  ];
   const waiting = gauge(
     'queue_messages',
     'Messages that wait for processing, counted up to the queue limit.',
@@ -71,6 +88,9 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     for (const { mailboxId, why, messages } of facts.heldUp)
       heldUp[why]?.set({ mailbox: mailboxId }, messages);
 
+    for (const { mailboxId, at } of facts.credentialEnds) {
+      credentialEnds.set({ mailbox: mailboxId }, at.getTime() / 1000);
+    }
     const judged = new Map(health.mailboxes.map((mailbox) => [mailbox.id, mailbox]));
     for (const mailbox of facts.mailboxes) {
       const label = { mailbox: mailbox.id };

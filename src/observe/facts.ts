@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
 import { backlog } from '../store/emails.ts';
-import { countHeldUp, watchMailboxes } from '../store/watch.ts';
+import { countHeldUp, credentialEnds, watchMailboxes } from '../store/watch.ts';
 import type { HealthFacts, Reached } from './health.ts';
 
 export interface FactSources {
@@ -22,6 +22,7 @@ export interface Facts extends HealthFacts {
   now: Date;
   queueJobs: number | null;
   heldUp: Awaited<ReturnType<typeof countHeldUp>>;
+  credentialEnds: Awaited<ReturnType<typeof credentialEnds>>;
 }
 
 /** Asks every source once, all at the same time, each within one deadline. */
@@ -33,6 +34,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
       ...(await watchMailboxes(db)),
       backlog: await backlog(db, LIMITS.queueDepth),
       heldUp: await countHeldUp(db, LIMITS.heldUpCount),
+      credentialEnds: await credentialEnds(db),
     })),
     attempt(() => sources.queueDepth()),
     attempt(async () => {
@@ -50,6 +52,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
     backlog: known?.backlog ?? null,
     mailboxes: known?.mailboxes ?? [],
     heldUp: known?.heldUp ?? [],
+    credentialEnds: known?.credentialEnds ?? [],
     staleIntervals: sources.staleIntervals,
   };
 }

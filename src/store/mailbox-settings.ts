@@ -1,4 +1,5 @@
 /** The settings of one mailbox, as stored and as every part reads them. Halo's names live at the API's edge. */
+import { X509Certificate } from 'node:crypto';
 import Type, { type Static } from 'typebox';
 import Schema from 'typebox/schema';
 import { fail } from '../errors.ts';
@@ -26,7 +27,7 @@ export const OauthSettings = Type.Object({
   tokenFile: nullable(4_000),
   /** Of a service account's key. */
   keyId: nullable(255),
-  /** When the client secret ends, as far as somebody wrote it down. */
+  /** When the client secret ends, as far as somebody wrote it down, or the certificate. */
   secretExpires: nullable(64),
   /** Null: the provider's own, and what mail needs. */
   tokenUrl: Type.Union([Type.String({ pattern: '^https://', maxLength: 2_000 }), Type.Null()]),
@@ -194,6 +195,16 @@ function checkKind(settings: MailboxSettings, kind: SourceKind): void {
   const why = `${name} does not tell when a message arrived, and the date in a message is its sender's word.`;
   if (settings.firstSync === 'since') refuse('firstSync', `firstSync must be all or now: ${why}`);
   if (settings.dateCutoff !== null) refuse('dateCutoff', `dateCutoff cannot be used: ${why}`);
+}
+
+/** When a certificate ends, as an ISO instant. Fails with `validation_failed` when it is none. */
+export function certificateEnd(pem: string): string {
+  try {
+    return new X509Certificate(pem).validToDate.toISOString();
+  } catch (error) {
+    const field = 'oauth.certificate';
+    throw fail('validation_failed', 'The certificate is not a PEM certificate.', { field }, error);
+  }
 }
 
 /** What a grant needs. Whether the secrets are there shows when they are used: they may come later. */

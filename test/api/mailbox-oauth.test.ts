@@ -1,8 +1,10 @@
 /** Mailboxes of Microsoft 365 and Google in Halo's fields. */
 import { describe, expect, it } from 'vitest';
+import { makeCertificate } from '../../src/lab/certificate.ts';
 import { secretOwner } from '../../src/mailbox-source.ts';
 import { findMailbox } from '../../src/store/mailboxes.ts';
 import { readSecret } from '../../src/store/secrets.ts';
+import { credentialEnds } from '../../src/store/watch.ts';
 import { useApi } from './fixture.ts';
 
 const fixture = useApi();
@@ -116,13 +118,23 @@ describe('Azure mailboxes', () => {
   });
 
   it('with a certificate, by our own fields', async () => {
-    const oauth = { client: 'certificate', certificate: 'PEM' };
+    const notAfter = new Date('2031-02-03T04:05:06Z');
+    const { cert } = makeCertificate({ names: ['penstock'], notAfter });
+    const oauth = { client: 'certificate', certificate: cert };
     const row = await post({
       ...AZURE,
       azureemail: 'c@example.org',
       penstock: { oauth, private_key: 'KEY' },
     });
-    expect(row.penstock.oauth).toMatchObject(oauth);
+    expect(row.penstock.oauth).toMatchObject({ ...oauth, secret_expires: '2031-02-03T04:05:06.000Z' });
+    expect(await credentialEnds(fixture.db)).toContainEqual({ mailboxId: row.id, at: notAfter });
+    const wrong = {
+      ...AZURE,
+      azureemail: 'd@example.org',
+      penstock: { oauth: { ...oauth, certificate: 'x' } },
+    };
+    const refused = await fixture.send('POST', '/api/Mailbox', [wrong]);
+    expect(refused.json()).toMatchObject({ details: [{ field: 'penstock.oauth.certificate' }] });
     expect(row.azure_authorized).toBe(true);
     expect(await secretOf(row.id, 'private_key')).toBe('KEY');
     expect((await post(row)).changeseq).toBe(row.changeseq);

@@ -15,6 +15,7 @@ const facts: Facts = {
   backlog: { waiting: 40, oldestSeconds: 12.5 },
   staleIntervals: 3,
   heldUp: [{ mailboxId: 1, why: 'quarantined', messages: 4 }],
+  credentialEnds: [{ mailboxId: 1, at: new Date('2026-03-01T00:00:00Z') }],
   mailboxes: [
     {
       id: 1,
@@ -225,6 +226,7 @@ describe('metrics from facts', () => {
       backlog: null,
       mailboxes: [],
       heldUp: [],
+      credentialEnds: [],
     };
     for (const name of [
       'mailbox_healthy',

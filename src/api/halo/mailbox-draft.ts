@@ -52,8 +52,10 @@ export function draftMailbox(item: MailboxItem, current: Mailbox | null, now: Da
   if (current === null && secrets.has('token') && !secrets.has('password') && given.auth === undefined) {
     if (factsOf(mailbox.kind).api === null) mailbox.settings.server.auth = 'xoauth2';
   }
-  readOauthExtension(mailbox, changedOauth(given, current), secrets, current === null);
-  check(mailbox);
+  naming(mailbox.kind, () => {
+    readOauthExtension(mailbox, changedOauth(given, current), secrets, current === null);
+    checkMailboxSettings(mailbox.settings, mailbox.kind);
+  });
   return { mailbox, secrets, clearSecrets, warnings: drafting.warnings };
 }
 
@@ -379,9 +381,10 @@ const AZURE_FIELD_OF: Record<string, string> = {
   'oauth.tenant': 'azuretenant',
 };
 
-function check({ settings, kind }: Mailbox): void {
+/** Names the field of the posted item where a setting is not valid. */
+function naming(kind: Mailbox['kind'], run: () => void): void {
   try {
-    checkMailboxSettings(settings, kind);
+    run();
   } catch (thrown) {
     if (!(thrown instanceof PenstockError)) throw thrown;
     const setting = String(thrown.fields.field ?? '');

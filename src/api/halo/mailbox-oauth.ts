@@ -1,7 +1,7 @@
 /** How Halo's fields for Microsoft 365 and Google accounts, and ours for OAuth, become a credential (halo-api.md 4). */
 import { fail } from '../../errors.ts';
 import { factsOf } from '../../source/kinds.ts';
-import { defaultOauthSettings, type OauthSettings } from '../../store/mailbox-settings.ts';
+import { certificateEnd, defaultOauthSettings, type OauthSettings } from '../../store/mailbox-settings.ts';
 import type { Mailbox } from '../../store/mailboxes.ts';
 import { invalid } from '../http/problem.ts';
 import { AZURE_AUTHENTICATION, AZURE_AUTHORITY } from './enums.ts';
@@ -125,6 +125,7 @@ export function readOauthExtension(
       if (text !== undefined)
         Object.assign(settings.oauth, { [key]: text || (key === 'clientId' ? '' : null) });
     }
+    if (asked.certificate) settings.oauth.secretExpires = certificateEnd(asked.certificate);
     // A password that is in use stays in use, until somebody says otherwise.
     if (isNew && given.auth === undefined) server.auth = 'oauth';
   }
