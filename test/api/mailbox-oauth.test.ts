@@ -141,6 +141,14 @@ describe('Azure mailboxes', () => {
   });
 });
 
+it('a file of the server is named on the command line only', async () => {
+  const oauth = { client: 'federated', token_file: '/etc/passwd', token_url: 'https://example.net/token' };
+  const item = { ...AZURE, azureemail: 'f@example.org', penstock: { oauth } };
+  const answer = await fixture.send('POST', '/api/Mailbox', [item]);
+  expect(answer.statusCode).toBe(400);
+  expect(answer.json()).toMatchObject({ details: [{ field: 'penstock.oauth.token_file' }] });
+});
+
 describe('Google mailboxes', () => {
   it('become Gmail mailboxes of a service account', async () => {
     const oauth = { client_id: 'robot@lab.iam.example' };

@@ -195,7 +195,7 @@ const oauth = Type.Object({
   tenant: text('Microsoft: tenant, an id or a domain.', 255),
   cloud: choice(['global', 'us_government', 'us_dod', 'china'], 'Microsoft: national cloud.'),
   certificate: text('PEM of the certificate of the application.', 64_000),
-  token_file: text('File with a federated token.'),
+  token_file: text('File with a federated token; set on the command line only.'),
   key_id: text('Id of the key of a service account.', 255),
   secret_expires: text('When the client secret ends.', 64),
   token_url: text('Another token endpoint than that of the provider; https.', 2_000),

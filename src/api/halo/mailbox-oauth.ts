@@ -116,6 +116,11 @@ export function readOauthExtension(
   const { settings, kind } = mailbox;
   const { server } = settings;
   const asked = given.oauth ?? null;
+  // Whoever may write mailboxes must not be able to send any file of this machine to an address of his own.
+  if (asked?.token_file) {
+    const field = 'oauth.tokenFile';
+    throw fail('validation_failed', 'tokenFile can be set on the command line only.', { field });
+  }
   if (asked !== null) {
     const provider =
       asked.provider ?? (kind === 'gmail' || asked.grant === 'service_account' ? 'google' : 'microsoft');
