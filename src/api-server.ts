@@ -4,7 +4,6 @@ import { buildApi } from './api/server.ts';
 import type { ApiServices, OperationalAnswer } from './api/services.ts';
 import { fail } from './errors.ts';
 import { LIMITS } from './limits.ts';
-import { sourceFor } from './mailbox-source.ts';
 import type { ParsedMessage } from './message/message.ts';
 import type { Events } from './observe/events.ts';
 import type { Facts } from './observe/facts.ts';
@@ -74,7 +73,8 @@ function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices
     },
     explain: (rules, bytes, mailboxId) =>
       inThread<Explanation>({ kind: 'explain', rules, bytes, mailboxId }, bytes.length),
-    diagnose: (kind, settings, secrets, signal) => sourceFor(kind, settings, secrets).diagnose(signal),
+    diagnose: (mailbox, secrets, signal) => runtime.sources.diagnoseDraft(mailbox, secrets, signal),
+    contacts: (mailbox) => runtime.sources.contacts(mailbox, LIMITS.contacts),
     async live(): Promise<OperationalAnswer> {
       const { live, reason } = liveness();
       return { ok: live, body: { live, reason } };

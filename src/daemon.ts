@@ -9,11 +9,11 @@ import type { Config } from './config/settings.ts';
 import type { PenstockError } from './errors.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
-import { type KeeperOptions, SubscriptionKeeper } from './intake/subscription-keeper.ts';
+import { SubscriptionKeeper } from './intake/subscription-keeper.ts';
 import type { PushAddresses } from './intake/subscription-plan.ts';
 import { Supervisor } from './intake/supervisor.ts';
 import { LIMITS } from './limits.ts';
-import { hostOf, sourceOf } from './mailbox-source.ts';
+import { hostOf } from './mailbox-source.ts';
 import { Maintenance } from './maintenance.ts';
 import { Events } from './observe/events.ts';
 import { createFactReader } from './observe/facts.ts';
@@ -24,6 +24,7 @@ import { openRuntime, type Runtime } from './runtime.ts';
 import { budgetedSource } from './source/budgeted-source.ts';
 import { ConnectionBudget } from './source/connection-budget.ts';
 import { NoticeListener } from './store/notify.ts';
+import { tellToken } from './token-events.ts';
 import { VERSION } from './version.ts';
 import { Work } from './work.ts';
 
@@ -56,14 +57,8 @@ const STOP_STAGES = {
 type StopStage = keyof typeof STOP_STAGES;
 type OnStop = (stage: StopStage, step: () => Promise<void>) => void;
 
-/** Parts that are bound from outside. */
-export interface DaemonParts {
-  /** Subscriptions of a mailbox at its provider. Without it none are kept, and every mailbox is only polled. */
-  subscriptionsOf?(runtime: Runtime, mailboxId: number): ReturnType<KeeperOptions['subscriptionsOf']>;
-}
-
 /** Starts everything the configured roles need. What was started is stopped again when a later part fails. */
-export async function startDaemon(config: Config, logger: Logger, parts: DaemonParts = {}): Promise<Daemon> {
+export async function startDaemon(config: Config, logger: Logger): Promise<Daemon> {
   const events = new Events();
   logEvents(events, logger);
   const steps: Record<StopStage, (() => Promise<void>)[]> = { traffic: [], tools: [], engines: [] };
@@ -86,7 +81,7 @@ export async function startDaemon(config: Config, logger: Logger, parts: DaemonP
     return stopping;
   };
   try {
-    const daemon = await startParts(config, logger, events, parts, onStop);
+    const daemon = await startParts(config, logger, events, onStop);
     return { ...daemon, stop };
   } catch (error) {
     await stop('failed start');
@@ -98,7 +93,6 @@ async function startParts(
   config: Config,
   logger: Logger,
   events: Events,
-  { subscriptionsOf }: DaemonParts,
   onStop: OnStop,
 ): Promise<Omit<Daemon, 'stop'>> {
   const has = (role: Config['roles'][number]): boolean => config.roles.includes(role);
@@ -108,7 +102,13 @@ async function startParts(
   const metrics = createMetrics({ events, readFacts: () => readFacts() });
   const { promise: failed, resolve: onFailure } = Promise.withResolvers<PenstockError>();
   const engineLog = logger.child({ part: 'engine' });
-  const runtime = await openRuntime(config, { borrow: false, logger: engineLog, onError, onFailure });
+  const runtime = await openRuntime(config, {
+    borrow: false,
+    logger: engineLog,
+    onError,
+    onToken: (event) => tellToken(events, event),
+    onFailure,
+  });
   onStop('engines', () => runtime.close());
   const adminClient = await ensureAdminClient(runtime);
 
@@ -128,7 +128,7 @@ async function startParts(
     ? new Supervisor(intake, {
         leaseSeconds,
         makeSource: async (mailbox) =>
-          budgetedSource(await sourceOf(runtime.db, runtime.keys, mailbox), hostOf(mailbox), budget),
+          budgetedSource(await runtime.sources.source(mailbox), hostOf(mailbox), budget),
       })
     : null;
   if (supervisor !== null) {
@@ -156,16 +156,16 @@ async function startParts(
   }
   // After the API: providers call it before they give a subscription.
   const keeper =
-    supervisor !== null && subscriptionsOf !== undefined
-      ? new SubscriptionKeeper({
+    supervisor === null
+      ? null
+      : new SubscriptionKeeper({
           db: runtime.db,
           events,
           addresses: pushAddresses(config),
-          subscriptionsOf: (id) => subscriptionsOf(runtime, id),
+          subscriptionsOf: (id) => runtime.sources.subscriptions(id),
           held: () => supervisor.held(),
           onMail: (id) => supervisor.hint(id),
-        })
-      : null;
+        });
   if (keeper !== null) {
     keeper.start();
     onStop('traffic', () => keeper.stop());

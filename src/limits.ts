@@ -70,6 +70,8 @@ export const LIMITS = {
   dispositionAttempts: 10,
   /** One answer of Microsoft Graph that is not a message. */
   graphAnswerBytes: 32 * 1024 * 1024,
+  /** Contacts of a mailbox in one answer. */
+  contacts: 5_000,
   /** Effects asked for at once where they take hold only as the session ends. */
   dispositionsAtEnd: 10_000,
   /** POP3: one line of an answer, lines of a listing, and a unique-id that is taken as it is (70 are allowed). */

@@ -1,64 +1,158 @@
-/** Joins a mailbox's settings with its secrets, and makes the source that the poller uses. */
+/** Joins mailboxes' settings with their secrets, and makes the sources that pollers and tests use. One in a process. */
+import { isDeepStrictEqual } from 'node:util';
 import { fail } from './errors.ts';
-import { unsupportedKind } from './source/kinds.ts';
-import { type Account, makeSource } from './source/make-source.ts';
-import type { ServerSettings, Source, SourceKind } from './source/source.ts';
+import { credentialOf, LOGIN_SECRETS, type LoginSecrets } from './mailbox-credential.ts';
+import { type Contact, listContacts } from './source/graph/contacts.ts';
+import type { GraphMailbox } from './source/graph/graph-source.ts';
+import { type Account, type MadeSource, makeSource } from './source/make-source.ts';
+import { type AccessTokens, accessTokens } from './source/oauth/access-tokens.ts';
+import type { Credential } from './source/oauth/credential.ts';
+import { memoryTokenStore } from './source/oauth/memory-token-store.ts';
+import { type TokenEvent, TokenService } from './source/oauth/token-service.ts';
+import type { DiagnosisStep, Source } from './source/source.ts';
+import type { Subscriptions } from './source/subscriptions.ts';
 import type { Database } from './store/database.ts';
 import type { Keyring } from './store/keyring.ts';
-import type { MailboxSettings } from './store/mailbox-settings.ts';
-import type { Mailbox } from './store/mailboxes.ts';
+import { findMailbox, type Mailbox } from './store/mailboxes.ts';
+import { tokenStore } from './store/oauth-tokens.ts';
 import { readSecret } from './store/secrets.ts';
 
-/** What a mailbox logs in with. */
-export interface MailboxSecrets {
-  password: string | null;
-  token: string | null;
-}
+/** What a source is made of. `id` is 0 for a mailbox that is not saved. */
+type Reached = Pick<Mailbox, 'id' | 'kind' | 'settings'>;
+type TokensOf = (credential: Credential) => AccessTokens;
 
 /** Owner under which the secrets of a mailbox are kept. */
 export const secretOwner = (mailboxId: number): string => `mailbox:${mailboxId}`;
 
-export async function sourceOf(db: Database, keys: Keyring, mailbox: Mailbox): Promise<Source> {
-  const read = (name: string): Promise<string | null> => readSecret(db, keys, secretOwner(mailbox.id), name);
-  const secrets = { password: await read('password'), token: await read('token') };
-  return sourceFor(mailbox.kind, mailbox.settings, secrets);
-}
-
-/**
- * Fails with `unsupported` for a kind that cannot be polled, with `validation_failed` when the secret for the chosen
- * way to log in is missing.
- */
-export function sourceFor(kind: SourceKind, settings: MailboxSettings, secrets: MailboxSecrets): Source {
-  return makeSource(accountOf(kind, settings, secrets));
-}
-
 /** The host whose connections are counted for this mailbox. */
-export function hostOf(mailbox: Mailbox): string {
-  return mailbox.settings.server.host;
-}
+export const hostOf = (mailbox: Mailbox): string => mailbox.settings.server.host;
 
-function accountOf(kind: SourceKind, settings: MailboxSettings, secrets: MailboxSecrets): Account {
-  switch (kind) {
-    case 'imap':
-    case 'pop3':
-      return { kind, server: serverOf(settings, secrets) };
-    default:
-      throw unsupportedKind(kind);
+export class MailSources {
+  readonly #db: Database;
+  readonly #keys: Keyring;
+  readonly #tokens: TokenService;
+  /** By mailbox: they know how much of a quota is used. */
+  readonly #made = new Map<number, MadeSource & { changeSeq: number }>();
+
+  /** `report` is told of each token that was got or refused. */
+  constructor(db: Database, keys: Keyring, report?: (event: TokenEvent) => void) {
+    this.#db = db;
+    this.#keys = keys;
+    this.#tokens = new TokenService({ store: tokenStore(db, keys), report });
+  }
+
+  /** Fails with `validation_failed` when a secret is missing, with `sign_in_needed` when nobody has signed in. */
+  async source(mailbox: Mailbox): Promise<Source> {
+    return (await this.#make(mailbox)).source;
+  }
+
+  /** A Graph mailbox with everything it can do; it shares its limits with {@link source}. Fails likewise. */
+  async graph(mailbox: Mailbox): Promise<GraphMailbox> {
+    const { graph } = await this.#make(mailbox);
+    if (graph === null) throw fail('unsupported', `Mailbox ${mailbox.id} is not a Graph mailbox.`);
+    return graph;
+  }
+
+  /** Contacts of a Graph mailbox, up to `most`. Fails as {@link graph}, else with what Graph refused. */
+  async contacts(mailbox: Mailbox, most: number): Promise<Contact[]> {
+    const client = (await this.graph(mailbox)).client();
+    try {
+      return await listContacts(client, most);
+    } finally {
+      client.close();
+    }
+  }
+
+  /** How the provider of a mailbox tells of new mail; null when there is no such way, or no such mailbox. Fails as {@link source}. */
+  async subscriptions(mailboxId: number): Promise<Subscriptions | null> {
+    const mailbox = await findMailbox(this.#db, mailboxId);
+    return mailbox === null ? null : (await this.#make(mailbox)).subscriptions;
+  }
+
+  /** The credential of a saved mailbox; null when it does not get tokens itself. Fails as {@link source}. */
+  async credential(mailbox: Mailbox): Promise<Credential | null> {
+    const isOauth = mailbox.settings.server.auth === 'oauth';
+    return isOauth ? credentialOf(mailbox, await this.secrets(mailbox.id)) : null;
+  }
+
+  async secrets(mailboxId: number): Promise<LoginSecrets> {
+    const found: LoginSecrets = {};
+    for (const name of LOGIN_SECRETS) {
+      const value = await readSecret(this.#db, this.#keys, secretOwner(mailboxId), name);
+      if (value !== null) found[name] = value;
+    }
+    return found;
+  }
+
+  /** Tries a mailbox as it is saved. A refusal that is remembered does not count: somebody may have mended it. */
+  async diagnose(mailbox: Mailbox, signal: AbortSignal): Promise<DiagnosisStep[]> {
+    return await this.diagnoseDraft(mailbox, await this.secrets(mailbox.id), signal);
+  }
+
+  /** Tries settings that may not be saved. Their tokens are forgotten, unless they are those of the saved mailbox. */
+  async diagnoseDraft(
+    mailbox: Reached,
+    secrets: LoginSecrets,
+    signal: AbortSignal,
+  ): Promise<DiagnosisStep[]> {
+    const saved = mailbox.id === 0 ? null : await findMailbox(this.#db, mailbox.id);
+    const known = saved && (await this.credential(saved).catch(() => null));
+    const tokensOf: TokensOf = (credential) => {
+      const isKnown = isDeepStrictEqual(credential, known);
+      const service = isKnown ? this.#tokens : new TokenService({ store: memoryTokenStore() });
+      return insistent(service, credential);
+    };
+    return await makeSource(accountOf(mailbox, secrets, tokensOf)).source.diagnose(signal);
+  }
+
+  async #make(mailbox: Mailbox): Promise<MadeSource> {
+    const { id, changeSeq } = mailbox;
+    const known = this.#made.get(id);
+    if (known?.changeSeq === changeSeq) return known;
+    const tokensOf: TokensOf = (credential) => accessTokens(this.#tokens, [credential]);
+    const account = accountOf(mailbox, await this.secrets(id), tokensOf);
+    const fresh = { ...makeSource(account), changeSeq };
+    this.#made.set(id, fresh);
+    return fresh;
   }
 }
 
-/** For the kinds that are reached by host and port. */
-function serverOf(settings: MailboxSettings, secrets: MailboxSecrets): ServerSettings {
-  const { auth: way, ...server } = settings.server;
-  const secret = way === 'password' ? secrets.password : secrets.token;
-  if (secret === null) {
-    const message = `The mailbox has no ${way === 'password' ? 'password' : 'token'}.`;
-    throw fail('validation_failed', message, { auth: way });
+function accountOf(mailbox: Reached, secrets: LoginSecrets, tokensOf: TokensOf): Account {
+  const { kind, settings } = mailbox;
+  const { auth, ...where } = settings.server;
+  const { folders, maxMessageBytes } = settings;
+  const server = { ...where, folders, maxMessageBytes };
+  if (auth === 'oauth') {
+    const tokens = tokensOf(credentialOf(mailbox, secrets));
+    return { kind, server, login: { kind: 'tokens', tokens } };
   }
+  const secret = auth === 'password' ? secrets.password : secrets.token;
+  if (secret === undefined) {
+    const message = `The mailbox has no ${auth === 'password' ? 'password' : 'token'}.`;
+    throw fail('validation_failed', message, { auth });
+  }
+  if (auth === 'password') return { kind, server, login: { kind: 'password', password: secret } };
+  return { kind, server, login: { kind: 'tokens', tokens: fixed(secret) } };
+}
+
+/** A token that somebody gave us: there is no other. */
+const fixed = (token: string): AccessTokens => ({
+  get: async () => token,
+  rejected: async () => undefined,
+});
+
+/** The first token is asked for anew, whatever is remembered. */
+function insistent(service: TokenService, credential: Credential): AccessTokens {
+  const tokens = accessTokens(service, [credential]);
+  let asked = false;
   return {
-    ...server,
-    auth: way === 'password' ? { kind: 'password', password: secret } : { kind: 'xoauth2', token: secret },
-    folders: settings.folders,
-    maxMessageBytes: settings.maxMessageBytes,
+    async get() {
+      if (!asked) {
+        asked = true;
+        await service.retry(credential);
+      }
+      return await tokens.get();
+    },
+    rejected: (token) => tokens.rejected(token),
   };
 }

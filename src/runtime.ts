@@ -6,8 +6,10 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from './config/settings.ts';
 import type { PenstockError } from './errors.ts';
+import { MailSources } from './mailbox-source.ts';
 import type { QueueTarget } from './queue/queue.ts';
 import { RawStore } from './raw/raw-store.ts';
+import type { TokenEvent } from './source/oauth/token-service.ts';
 import { type Connection, type Database, openDatabase, waitForDatabase } from './store/database.ts';
 import {
   connectionOfRunning,
@@ -26,6 +28,8 @@ export interface Runtime {
   keys: Keyring;
   keyFile: string;
   raw: RawStore;
+  /** Makes the sources of mailboxes; all access tokens of this process come from it. */
+  sources: MailSources;
   /** True when the database is our own embedded one. */
   embedded: boolean;
   /** True when the engines belong to another process that is running. */
@@ -40,6 +44,8 @@ export interface RuntimeOptions {
   borrow: boolean;
   logger?: EngineLogger;
   onError(error: Error): void;
+  /** Told of each access token that was got or refused. */
+  onToken?(event: TokenEvent): void;
   /** Told when the embedded database died for good: nothing works any more. */
   onFailure?(error: PenstockError): void;
 }
@@ -76,6 +82,7 @@ export async function openRuntime(config: Config, options: RuntimeOptions): Prom
       keys,
       keyFile,
       raw,
+      sources: new MailSources(connection.db, keys, options.onToken),
       embedded: engine.embedded,
       borrowed: engine.borrowed,
       queueTarget: redisUrl === null ? { postgres: connection.settings } : { redisUrl },

@@ -1,6 +1,7 @@
 /** `_testonly`: tries posted settings and saves nothing (halo-api.md 3.2). */
 import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import { LOGIN_SECRETS, type LoginSecrets } from '../mailbox-credential.ts';
 import { secretOwner } from '../mailbox-source.ts';
 import type { DiagnosisStep } from '../source/source.ts';
 import { findMailbox, type Mailbox } from '../store/mailboxes.ts';
@@ -23,16 +24,15 @@ export async function testMailbox(context: ApiContext, item: MailboxItem): Promi
   const { db, keys, services } = context;
   const current = item.id ? await findMailbox(db, item.id) : null;
   if (item.id && current === null) throw fail('not_found', `There is no mailbox ${item.id}.`);
-  const { mailbox, secrets } = draftMailbox(item, current, new Date());
-  const secret = async (name: string): Promise<string | null> =>
-    secrets.get(name) ??
-    (current === null ? null : await readSecret(db, keys, secretOwner(current.id), name));
-  const steps = await services.diagnose(
-    mailbox.kind,
-    mailbox.settings,
-    { password: await secret('password'), token: await secret('token') },
-    AbortSignal.timeout(LIMITS.diagnosisMs),
-  );
+  const { mailbox, secrets, clearSecrets } = draftMailbox(item, current, new Date());
+  const given: LoginSecrets = {};
+  for (const name of LOGIN_SECRETS) {
+    const stored = current && !clearSecrets.includes(name);
+    const value =
+      secrets.get(name) ?? (stored ? await readSecret(db, keys, secretOwner(current.id), name) : null);
+    if (value !== null) given[name] = value;
+  }
+  const steps = await services.diagnose(mailbox, given, AbortSignal.timeout(LIMITS.diagnosisMs));
   const failed = steps.find((step) => !step.ok);
   if (failed !== undefined) throw fail('mailbox_test_failed', tell(steps), { field: failed.step });
   return { mailbox, report: tell(steps) };

@@ -28,6 +28,7 @@ import { mailRoutes } from './routes/mail.ts';
 import { mailboxRoutes } from './routes/mailbox.ts';
 import { notificationRoutes } from './routes/notification.ts';
 import { operationRoutes } from './routes/operations.ts';
+import { outlookContactRoutes } from './routes/outlook-contacts.ts';
 import { refetchRoute } from './routes/refetch.ts';
 import { siteRoutes } from './routes/site.ts';
 import type { ApiContext } from './services.ts';
@@ -74,6 +75,7 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     authRoutes(scope, context);
     mailboxRoutes(scope, context);
     refetchRoute(scope, context);
+    outlookContactRoutes(scope, context);
     ruleRoutes(scope, context);
     emailRoutes(scope, context);
     mailRoutes(scope, context);

@@ -4,16 +4,18 @@
  */
 import type { Readable } from 'node:stream';
 import type { Config } from '../config/settings.ts';
+import type { LoginSecrets } from '../mailbox-credential.ts';
 import type { ParsedMessage } from '../message/message.ts';
 import type { Events } from '../observe/events.ts';
 import type { Explanation } from '../rule/explain.ts';
 import type { Rule } from '../rule/rule.ts';
 import type { pushKeys } from '../source/gmail/push.ts';
-import type { DiagnosisStep, SourceKind } from '../source/source.ts';
+import type { Contact } from '../source/graph/contacts.ts';
+import type { DiagnosisStep } from '../source/source.ts';
 import type { Database } from '../store/database.ts';
 import type { RawBytes } from '../store/intake.ts';
 import type { Keyring } from '../store/keyring.ts';
-import type { MailboxSettings } from '../store/mailbox-settings.ts';
+import type { Mailbox } from '../store/mailboxes.ts';
 
 /** A record that was committed and now waits for a worker. */
 export interface QueuedEmail {
@@ -26,12 +28,6 @@ export interface RawMessages {
   put(bytes: Buffer): Promise<RawBytes>;
   read(sha256: Buffer): Promise<Buffer>;
   open(sha256: Buffer): Promise<Readable>;
-}
-
-/** Secrets of a mailbox that is being tested: what was posted, or what is stored. */
-export interface MailboxSecrets {
-  password: string | null;
-  token: string | null;
 }
 
 export interface OperationalAnswer {
@@ -50,11 +46,12 @@ export interface ApiServices {
   explain(rules: Rule[], bytes: Buffer, mailboxId: number): Promise<Explanation>;
   /** Tries settings step by step against the real server. `signal` ends it. */
   diagnose(
-    kind: SourceKind,
-    settings: MailboxSettings,
-    secrets: MailboxSecrets,
+    mailbox: Pick<Mailbox, 'id' | 'kind' | 'settings'>,
+    secrets: LoginSecrets,
     signal: AbortSignal,
   ): Promise<DiagnosisStep[]>;
+  /** Contacts of a Graph mailbox. Fails with `unsupported` for another kind, else with what Graph refused. */
+  contacts(mailbox: Mailbox): Promise<Contact[]>;
   live(): Promise<OperationalAnswer>;
   ready(): Promise<OperationalAnswer>;
   /** The metrics in Prometheus' text format. */

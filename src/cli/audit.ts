@@ -2,7 +2,6 @@
 import { Command } from 'commander';
 import { asPenstockError, fail } from '../errors.ts';
 import { type AuditResult, auditMailbox } from '../intake/audit.ts';
-import { sourceOf } from '../mailbox-source.ts';
 import type { Runtime } from '../runtime.ts';
 import { listMailboxes } from '../store/mailboxes.ts';
 import { decimal, id } from './arguments.ts';
@@ -56,7 +55,7 @@ export async function auditAll(
   for (const mailbox of mailboxes) {
     if (only !== undefined ? mailbox.id !== only : !mailbox.enabled) continue;
     try {
-      const source = await sourceOf(runtime.db, runtime.keys, mailbox);
+      const source = await runtime.sources.source(mailbox);
       const result = await auditMailbox(runtime.db, source, mailbox, settleMs, AbortSignal.timeout(600_000));
       answer.listed += result.listed;
       answer.accounted += result.accounted;

@@ -6,7 +6,6 @@ import { loadConfig } from '../config/load.ts';
 import type { Config } from '../config/settings.ts';
 import { asPenstockError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { sourceOf } from '../mailbox-source.ts';
 import { checkRedis } from '../queue/queue.ts';
 import { openRuntime, type Runtime } from '../runtime.ts';
 import { backlog } from '../store/emails.ts';
@@ -139,7 +138,7 @@ async function mailboxes(runtime: Runtime): Promise<Finding[]> {
     }
     findings.push(
       await tried(part, async () => {
-        const source = await sourceOf(runtime.db, runtime.keys, mailbox);
+        const source = await runtime.sources.source(mailbox);
         const steps = await source.diagnose(AbortSignal.timeout(DIAGNOSIS_MS));
         const failed = steps.find((step) => !step.ok);
         if (failed === undefined) return good(part, `${mailbox.name}: all ${steps.length} steps pass`);

@@ -6,6 +6,7 @@ import { LIMITS } from '../limits.ts';
 import type { RawStore } from '../raw/raw-store.ts';
 import type { Listed, Session } from '../source/source.ts';
 import type { IntakeItem } from '../store/intake.ts';
+import { REFUSALS } from './backoff.ts';
 import { decide, type TakePolicy } from './decide.ts';
 
 export interface FetchOptions {
@@ -26,10 +27,14 @@ export interface FetchFailure {
 
 /** Errors after which the session is dead: they concern all messages, not one. */
 const SESSION_ERRORS: ReadonlySet<ErrorCode> = new Set([
+  ...REFUSALS,
+  'dns_failed',
+  'connect_failed',
+  'connect_timeout',
+  'tls_failed',
   'connection_lost',
   'stalled',
   'server_busy',
-  'auth_failed',
   'folder_changed',
   'internal',
 ]);

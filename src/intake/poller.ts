@@ -3,11 +3,11 @@
  * a hint from the server, a person's wish, the poll interval. A hint only wakes; the poll always runs.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { asPenstockError, fail, type PenstockError } from '../errors.ts';
+import { asPenstockError, type ErrorCode, fail, type PenstockError } from '../errors.ts';
 import type { Session, Source } from '../source/source.ts';
 import { saveListed, saveMailboxError, saveMissingFolders, savePhase } from '../store/mailboxes.ts';
 import type { MailboxPhase } from '../store/states.ts';
-import { type BackoffState, backOff, NO_FAILURES } from './backoff.ts';
+import { type BackoffState, backOff, NO_FAILURES, REFUSALS } from './backoff.ts';
 import type { HeldMailbox, IntakeContext } from './context.ts';
 import { FolderSync } from './folder-sync.ts';
 
@@ -31,6 +31,8 @@ export class Poller {
   #failing = false;
   /** When the first login after the last failure succeeded; sessions that were parted with are one life. */
   #aliveSince: number | null = null;
+  /** What people were told that it waits for them; null when it does not. */
+  #blockedBy: ErrorCode | null = null;
   /** Take messages one at a time: see PassOptions.careful. */
   #careful: boolean;
   /** Folders that were not on the server at the last pass. */
@@ -109,6 +111,7 @@ export class Poller {
       const { added, missing } = await this.#listAll(session);
       this.#careful = false;
       this.#backoff = { ...this.#backoff, refusals: 0 };
+      this.#blockedBy = null;
       this.#tellMissing(missing);
       const listening = settings.folders.find((path) => !missing.has(path));
       if (missing.size > 0) {
@@ -181,8 +184,12 @@ export class Poller {
     // Twice on the same page, or the session names a message: that may be what breaks it.
     if (livedMs > 0 && (state.failures >= 2 || error.fields.suspectKey !== undefined)) this.#careful = true;
     const { code, message } = error;
-    if (blocked) this.#context.events.emit('mailbox.blocked', { mailbox: id, code, message });
-    else {
+    if (blocked) {
+      // Told once: it is looked at now and then, but nothing new is known.
+      if (this.#blockedBy !== code)
+        this.#context.events.emit('mailbox.blocked', { mailbox: id, code, message });
+      this.#blockedBy = code;
+    } else {
       const consecutive = state.failures;
       this.#context.events.emit('mailbox.failed', {
         mailbox: id,
@@ -192,7 +199,7 @@ export class Poller {
         consecutive,
       });
     }
-    const phase = blocked ? (code === 'auth_failed' ? 'auth_blocked' : 'blocked') : 'backing_off';
+    const phase = blocked ? (REFUSALS.has(code) ? 'auth_blocked' : 'blocked') : 'backing_off';
     try {
       await saveMailboxError(this.#context.db, id, code, message);
       await savePhase(this.#context.db, id, phase, waitMs);

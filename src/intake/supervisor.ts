@@ -21,6 +21,8 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #owner = randomUUID();
   readonly #pollers = new Map<number, Poller>();
+  /** Why mailboxes could not be set up, as people were told. */
+  readonly #unmade = new Map<number, string>();
   #timer: NodeJS.Timeout | null = null;
   #turn: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -107,13 +109,18 @@ export class Supervisor {
       const poller = new Poller(this.#context, { mailbox, leaseToken: token }, source, !clean);
       this.#pollers.set(mailbox.id, poller);
       this.#context.events.emit('lease.acquired', { mailbox: mailbox.id, fence: token });
+      this.#unmade.delete(mailbox.id);
       poller.start();
     } catch (thrown) {
       // One mailbox that cannot be set up must not keep the others waiting.
       const { code, message } = asPenstockError(thrown);
+      await releaseLease(this.#context.db, mailbox.id, token);
+      // It is looked at again at each review; people are told once.
+      const why = `${mailbox.changeSeq} ${message}`;
+      if (this.#unmade.get(mailbox.id) === why) return;
+      this.#unmade.set(mailbox.id, why);
       await saveMailboxError(this.#context.db, mailbox.id, code, message);
       await savePhase(this.#context.db, mailbox.id, 'blocked');
-      await releaseLease(this.#context.db, mailbox.id, token);
       this.#context.events.emit('mailbox.blocked', { mailbox: mailbox.id, code, message });
     }
   }

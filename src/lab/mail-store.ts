@@ -26,6 +26,8 @@ export interface DeliverOptions {
 export interface Credentials {
   password?: string;
   token?: string;
+  /** Whether an access token of another server lets this user in, beside `token`. */
+  accepts?(token: string): boolean;
 }
 
 /** One folder. Replaced by a new object when its UIDVALIDITY changes, as on a real server. */

@@ -50,6 +50,11 @@ function mailboxHandlers(registry: Registry): Handlers {
   );
   const errors = counter('mailbox_errors_total', 'Failed attempts of pollers.', ['mailbox', 'class', 'code']);
   const pauses = counter('mailbox_pauses_total', 'Times intake paused for want of room.', ['mailbox']);
+  const tokenFailures = counter(
+    'token_failures_total',
+    'Requests for an access token that were refused or came to nothing.',
+    ['mailbox', 'class', 'code'],
+  );
   const taken = counter('lease_acquisitions_total', 'Mailboxes that this process took over.');
   const lost = counter('lease_losses_total', 'Mailboxes that another process took over.');
   const resyncs = counter('resyncs_total', 'Folders listed anew after a lost cursor.', ['mailbox']);
@@ -97,6 +102,7 @@ function mailboxHandlers(registry: Registry): Handlers {
       errors.inc({ mailbox, class: errorClass('folder_missing'), code: 'folder_missing' }),
     'mailbox.failed': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.blocked': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
+    'token.failed': ({ mailbox, code }) => tokenFailures.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.paused': ({ mailbox }) => pauses.inc({ mailbox }),
     'lease.acquired': ({ mailbox }) => {
       taken.inc();

@@ -43,6 +43,16 @@ export interface EventData {
   /** Told once when a mailbox has made no progress for a while, and once when it does again. */
   'mailbox.unhealthy': { mailbox: number; status: string; reason: string };
   'mailbox.healthy': { mailbox: number; unhealthySeconds: number };
+  'token.renewed': { mailbox: number; lifeSeconds: number };
+  /** Told once for each answer. `retryInMs` null: it is not asked for again until the credential changes. */
+  'token.failed': {
+    mailbox: number;
+    code: ErrorCode;
+    reason: string;
+    message: string;
+    attempts: number;
+    retryInMs: number | null;
+  };
   'lease.acquired': { mailbox: number; fence: number };
   'lease.lost': { mailbox: number; fence: number };
   /** Told once when a folder of the mailbox is not on the server, and once when it is there again. */
@@ -148,6 +158,8 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'mailbox.paused': { level: 'warn', text: 'Mailbox paused' },
   'mailbox.unhealthy': { level: 'error', text: 'Mailbox makes no progress' },
   'mailbox.healthy': { level: 'info', text: 'Mailbox makes progress again' },
+  'token.renewed': { level: 'debug', text: 'Access token renewed' },
+  'token.failed': { level: 'error', text: 'No access token' },
   'lease.acquired': { level: 'debug', text: 'Mailbox taken' },
   'lease.lost': { level: 'warn', text: 'Mailbox taken over by another process' },
   'folder.missing': { level: 'error', text: 'Folder is not on the server; the others are read' },

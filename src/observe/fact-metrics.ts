@@ -60,7 +60,24 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     ['mailbox'],
   );
   const bySubscription = [subscribedUntil, notifiedAt, unsubscribed];
-  const byMailbox = [info, healthy, blocked, phase, listedAt, lag, interval, consecutive, syncDone, syncAll];
+  const credentialEnds = gauge(
+    'mailbox_credential_ends_timestamp_seconds',
+    'When the client secret, certificate or sign-in of the mailbox ends, as far as that is known.',
+    ['mailbox'],
+  );
+  const byMailbox = [
+    credentialEnds,
+    info,
+    healthy,
+    blocked,
+    phase,
+    listedAt,
+    lag,
+    interval,
+    consecutive,
+    syncDone,
+    syncAll,
+  ];
   const waiting = gauge(
     'queue_messages',
     'Messages that wait for processing, counted up to the queue limit.',
@@ -92,6 +109,9 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
       unsubscribed.set(label, failures);
       if (expiresAt !== null) subscribedUntil.set(label, expiresAt.getTime() / 1000);
       if (at !== null) notifiedAt.set(label, at.getTime() / 1000);
+    }
+    for (const { mailboxId, at } of facts.credentialEnds) {
+      credentialEnds.set({ mailbox: mailboxId }, at.getTime() / 1000);
     }
     const judged = new Map(health.mailboxes.map((mailbox) => [mailbox.id, mailbox]));
     for (const mailbox of facts.mailboxes) {

@@ -4,7 +4,7 @@ import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
 import { backlog } from '../store/emails.ts';
 import { type SubscriptionStanding, subscriptionStandings } from '../store/subscriptions.ts';
-import { countHeldUp, watchMailboxes } from '../store/watch.ts';
+import { countHeldUp, credentialEnds, watchMailboxes } from '../store/watch.ts';
 import type { HealthFacts, Reached } from './health.ts';
 
 export interface FactSources {
@@ -24,6 +24,7 @@ export interface Facts extends HealthFacts {
   queueJobs: number | null;
   heldUp: Awaited<ReturnType<typeof countHeldUp>>;
   subscriptions: SubscriptionStanding[];
+  credentialEnds: Awaited<ReturnType<typeof credentialEnds>>;
 }
 
 /** Asks every source once, all at the same time, each within one deadline. */
@@ -36,6 +37,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
       backlog: await backlog(db, LIMITS.queueDepth),
       heldUp: await countHeldUp(db, LIMITS.heldUpCount),
       subscriptions: await subscriptionStandings(db),
+      credentialEnds: await credentialEnds(db),
     })),
     attempt(() => sources.queueDepth()),
     attempt(async () => {
@@ -54,6 +56,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
     mailboxes: known?.mailboxes ?? [],
     heldUp: known?.heldUp ?? [],
     subscriptions: known?.subscriptions ?? [],
+    credentialEnds: known?.credentialEnds ?? [],
     staleIntervals: sources.staleIntervals,
   };
 }

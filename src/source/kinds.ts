@@ -1,5 +1,4 @@
-/** What the kinds of mailbox can do that this version polls: for settings, the command line and the API. */
-import { fail, type PenstockError } from '../errors.ts';
+/** What the kinds of mailbox can do: for settings, the command line and the API. */
 import type { Disposition, SourceKind } from './source.ts';
 
 export interface KindFacts {
@@ -10,17 +9,20 @@ export interface KindFacts {
   hasFolders: boolean;
   /** False: the server does not say when it received a message. */
   hasDates: boolean;
-  /** Default ports with and without implicit TLS; null where the kind is reached otherwise. */
-  ports: { implicit: number; plain: number } | null;
+  /** Default ports with and without implicit TLS. */
+  ports: { implicit: number; plain: number };
+  /** Where everybody's mailboxes are; null where each has a server of its own. Such an API is spoken over HTTPS only. */
+  api: string | null;
 }
 
-const KINDS: Partial<Record<SourceKind, KindFacts>> = {
+const KINDS: Record<SourceKind, KindFacts> = {
   imap: {
     name: 'IMAP',
     dispositions: ['leave', 'seen', 'move', 'delete'],
     hasFolders: true,
     hasDates: true,
     ports: { implicit: 993, plain: 143 },
+    api: null,
   },
   pop3: {
     name: 'POP3',
@@ -28,25 +30,31 @@ const KINDS: Partial<Record<SourceKind, KindFacts>> = {
     hasFolders: false,
     hasDates: false,
     ports: { implicit: 995, plain: 110 },
+    api: null,
+  },
+  graph: {
+    name: 'Microsoft Graph',
+    dispositions: ['leave', 'seen', 'move', 'delete'],
+    hasFolders: true,
+    hasDates: true,
+    ports: { implicit: 443, plain: 443 },
+    api: 'graph.microsoft.com',
+  },
+  gmail: {
+    name: 'Gmail',
+    dispositions: ['leave', 'seen', 'move', 'delete'],
+    hasFolders: true,
+    hasDates: true,
+    ports: { implicit: 443, plain: 443 },
+    api: 'gmail.googleapis.com',
   },
 };
 
 export const POLLED_KINDS = Object.keys(KINDS) as SourceKind[];
 
-/** Fails with `unsupported` for a kind that this version cannot poll. */
-export function factsOf(kind: SourceKind): KindFacts {
-  const facts = KINDS[kind];
-  if (facts) return facts;
-  throw unsupportedKind(kind);
-}
+export const factsOf = (kind: SourceKind): KindFacts => KINDS[kind];
 
-export function unsupportedKind(kind: SourceKind): PenstockError {
-  return fail('unsupported', `Mailboxes of kind ${kind} cannot be polled by this version.`, { kind });
-}
-
-/** The port of a kind that is reached by host and port. */
 export function defaultPort(kind: SourceKind, tls: 'implicit' | 'starttls' | 'none'): number {
-  const { ports, name } = factsOf(kind);
-  if (!ports) throw fail('unsupported', `${name} mailboxes have no port.`, { kind });
+  const { ports } = factsOf(kind);
   return tls === 'implicit' ? ports.implicit : ports.plain;
 }

@@ -1,16 +1,59 @@
 /** Makes the source for an account: the one place that knows which code speaks for which kind. */
+import { fail } from '../errors.ts';
+import { GmailApi } from './gmail/api.ts';
+import { gmailSource } from './gmail/gmail-source.ts';
+import { DEFAULT_GMAIL_OPTIONS } from './gmail/settings.ts';
+import { gmailWatch } from './gmail/watch.ts';
+import { GraphMailbox } from './graph/graph-source.ts';
+import type { AccessTokens as GraphTokens } from './graph/settings.ts';
+import { graphSubscriptions } from './graph/subscription.ts';
 import { imapSource } from './imap/imap-source.ts';
+import type { AccessTokens } from './oauth/access-tokens.ts';
 import { pop3Source } from './pop3/pop3-source.ts';
-import type { ServerSettings, Source } from './source.ts';
+import type { ServerSettings, Source, SourceKind } from './source.ts';
+import type { Subscriptions } from './subscriptions.ts';
+import { tokenSource } from './token-source.ts';
 
-/** A mailbox on its server with all that is needed to log in, by kind. A kind without host and port has a shape of its own. */
-export type Account = { kind: 'imap'; server: ServerSettings } | { kind: 'pop3'; server: ServerSettings };
-
-export function makeSource(account: Account): Source {
-  switch (account.kind) {
-    case 'imap':
-      return imapSource(account.server);
-    case 'pop3':
-      return pop3Source(account.server);
-  }
+/** A mailbox on its server with all that is needed to log in. */
+export interface Account {
+  kind: SourceKind;
+  server: Omit<ServerSettings, 'auth'>;
+  login: { kind: 'password'; password: string } | { kind: 'tokens'; tokens: AccessTokens };
 }
+
+/** `graph` is there for Graph mailboxes, which can do more than deliver mail; `subscriptions` where a provider tells of mail. */
+export interface MadeSource {
+  source: Source;
+  graph: GraphMailbox | null;
+  subscriptions: Subscriptions | null;
+}
+
+/** Keep what it makes as long as the mailbox is the same: it knows how much of a quota is used. */
+export function makeSource({ kind, server, login }: Account): MadeSource {
+  if (kind === 'imap' || kind === 'pop3') {
+    const make = kind === 'imap' ? imapSource : pop3Source;
+    const source =
+      login.kind === 'password' ? make({ ...server, auth: login }) : tokenSource(server, login.tokens, make);
+    return { source, graph: null, subscriptions: null };
+  }
+  if (login.kind === 'password') throw fail('validation_failed', 'This kind of mailbox takes tokens only.');
+  const { tokens } = login;
+  const { host, port, user, tlsCa, tlsVerify, folders, maxMessageBytes } = server;
+  const authority = port === 443 ? host : `${host}:${port}`;
+  if (kind === 'gmail') {
+    const rootUrl = `https://${authority}/`;
+    const settings = { user, tokens, folders, maxMessageBytes, rootUrl, tlsCa };
+    const subscriptions = gmailWatch(() => new GmailApi(settings, DEFAULT_GMAIL_OPTIONS));
+    return { source: gmailSource(settings), graph: null, subscriptions };
+  }
+  const settings = { mailbox: user, graphHost: authority, tlsCa, tlsVerify, folders, maxMessageBytes };
+  const graph = new GraphMailbox(settings, forGraph(tokens));
+  return { source: graph.source(), graph, subscriptions: graphSubscriptions(graph) };
+}
+
+const forGraph = ({ get, rejected }: AccessTokens): GraphTokens => ({
+  async get(refused) {
+    if (refused !== undefined) await rejected(refused);
+    return await get();
+  },
+});

@@ -6,6 +6,7 @@ import type { SourceKind } from '../source/source.ts';
 import type { Database, Tx } from './database.ts';
 import type { MailboxSettings } from './mailbox-settings.ts';
 import { notify } from './notify.ts';
+import { credentialId, forgetTokens } from './oauth-tokens.ts';
 import type { MailboxPhase } from './states.ts';
 
 export interface Mailbox {
@@ -115,6 +116,7 @@ export async function updateMailbox(tx: Tx, mailbox: Mailbox): Promise<Mailbox> 
 /** Hides a mailbox for good. Ledger and records stay: they prove what was taken. */
 export async function deleteMailbox(tx: Tx, id: number): Promise<void> {
   await sql`update mailbox set deleted_at = now(), enabled = false where id = ${id}`.execute(tx);
+  await forgetTokens(tx, credentialId(id));
   await sql`delete from secret where owner = ${`mailbox:${id}`}`.execute(tx);
   await notify(tx, 'mailboxes');
 }

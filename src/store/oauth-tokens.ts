@@ -14,6 +14,15 @@ interface Sealed {
   refreshToken: string | null;
 }
 
+/** Name of the credential of a mailbox, under which its tokens are kept. */
+export const credentialId = (mailboxId: number): string => `mailbox:${mailboxId}`;
+
+/** The mailbox that a credential is of; null when it is of none. */
+export function mailboxOf(credential: string): number | null {
+  const id = /^mailbox:(\d+)$/.exec(credential)?.[1];
+  return id === undefined ? null : Number(id);
+}
+
 const NAME = 'tokens';
 const ownerOf = (credential: string): string => `oauth:${credential}`;
 

@@ -39,6 +39,19 @@ export async function watchMailboxes(db: Database): Promise<{ now: Date; mailbox
   return { now: clock.rows[0]!.now, mailboxes: rows };
 }
 
+/** When what a mailbox gets its tokens with ends, as far as that is known. */
+export async function credentialEnds(db: Database): Promise<{ mailboxId: number; at: Date }[]> {
+  const { rows } = await sql<{ mailboxId: number; written: string | null; refresh: Date | null }>`
+    select mailbox.id as "mailboxId", settings->'oauth'->>'secretExpires' as written, refresh_expires_at as refresh
+    from mailbox left join oauth_token on credential = 'mailbox:' || mailbox.id
+    where deleted_at is null and enabled and settings->'server'->>'auth' = 'oauth'`.execute(db);
+  return rows.flatMap(({ mailboxId, written, refresh }) => {
+    const ends = [written === null ? null : Date.parse(written), refresh?.getTime() ?? null];
+    const known = ends.filter((end) => end !== null && !Number.isNaN(end)) as number[];
+    return known.length === 0 ? [] : [{ mailboxId, at: new Date(Math.min(...known)) }];
+  });
+}
+
 /** Where messages are held up, and why. */
 export const HELD_UP = [
   'quarantined',

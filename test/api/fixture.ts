@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect } from 'vitest';
 import type { Api } from '../../src/api/route.ts';
 import { buildApi } from '../../src/api/server.ts';
 import type { ApiContext, ApiServices, QueuedEmail } from '../../src/api/services.ts';
+import { fail } from '../../src/errors.ts';
 import { parseMessage } from '../../src/message/parse.ts';
 import { Events } from '../../src/observe/events.ts';
 import { RawStore } from '../../src/raw/raw-store.ts';
@@ -124,6 +125,21 @@ function makeServices(raw: RawStore, enqueued: QueuedEmail[]): ApiServices {
       { step: 'dns', ok: true, found: '192.0.2.1', advice: null, milliseconds: 1 },
       { step: 'login', ok: true, found: 'logged in', advice: null, milliseconds: 1 },
     ],
+    contacts: async ({ id, kind }) => {
+      if (kind !== 'graph') throw fail('unsupported', `Mailbox ${id} is not a Graph mailbox.`);
+      return [
+        {
+          id: 'c1',
+          displayName: 'Ann Lee',
+          givenName: 'Ann',
+          surname: 'Lee',
+          address: 'ann@example.org',
+          company: 'Example',
+          phone: '+1 555 0100',
+          mobile: '',
+        },
+      ];
+    },
     live: async () => ({ ok: true, body: { live: true } }),
     ready: async () => ({ ok: true, body: { ready: true, reasons: [] } }),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'penstock_up 1\n' }),

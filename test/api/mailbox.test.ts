@@ -293,9 +293,9 @@ describe('POST /api/Mailbox creates', () => {
   it.each([
     ['no type', { type: undefined }, 'validation_failed', 'type'],
     ['an unknown type', { type: 9 }, 'validation_failed', 'type'],
-    ['Gmail', { type: 4 }, 'unsupported', 'type'],
     ['Exchange', { type: 2 }, 'unsupported', 'type'],
-    ['Graph', { type: 3 }, 'unsupported', 'type'],
+    ['Graph without an application', { type: 3 }, 'validation_failed', 'azureappid'],
+    ['Gmail without an application', { type: 4 }, 'validation_failed', 'penstock.oauth.client_id'],
     ['no server', { server: '' }, 'validation_failed', 'server'],
     ['no user', { username: undefined }, 'validation_failed', 'username'],
     ['a port that is none', { popport: 99_999 }, 'validation_failed', 'popport'],
@@ -453,7 +453,7 @@ describe('POST /api/Mailbox tests only', () => {
     const id = await newMailbox(fixture, { password: 'stored' });
     const { diagnose } = fixture.services;
     let used: unknown;
-    fixture.services.diagnose = async (kind, settings, secrets) => {
+    fixture.services.diagnose = async ({ kind, settings }, secrets) => {
       used = { kind, host: settings.server.host, secrets };
       return [{ step: 'tcp', ok: false, found: 'refused', advice: 'Check the port.', milliseconds: 1 }];
     };
@@ -466,7 +466,7 @@ describe('POST /api/Mailbox tests only', () => {
     expect(used).toEqual({
       kind: 'imap',
       host: 'other.example.org',
-      secrets: { password: 'stored', token: null },
+      secrets: { password: 'stored' },
     });
     expect(answer.statusCode).toBe(400);
     expect(answer.json()).toMatchObject({

@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import { Supervisor } from '../../src/intake/supervisor.ts';
 import { LIMITS } from '../../src/limits.ts';
-import { sourceOf } from '../../src/mailbox-source.ts';
+import { MailSources } from '../../src/mailbox-source.ts';
 import { Events } from '../../src/observe/events.ts';
 import { analyse } from '../../src/process/analysis.ts';
 import { PolicyCache } from '../../src/process/policy-cache.ts';
@@ -58,6 +58,7 @@ class Actor {
       instanceId: site.runtime.instanceId,
       policyOf: (mailboxId) => policies.of(mailboxId),
     });
+    const sources = new MailSources(db, site.runtime.keys);
     const supervisor = new Supervisor(
       {
         db,
@@ -73,7 +74,7 @@ class Actor {
         },
         pressure: async () => null,
       },
-      { leaseSeconds: 2, makeSource: (mailbox) => sourceOf(db, site.runtime.keys, mailbox) },
+      { leaseSeconds: 2, makeSource: (mailbox) => sources.source(mailbox) },
     );
     supervisor.start();
     return new Actor({ events, supervisor, processor }, close, () => wire.cut());

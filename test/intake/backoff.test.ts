@@ -57,6 +57,28 @@ describe('backOff', () => {
     for (const step of steps.slice(2)) expect(step.waitMs).toBeGreaterThanOrEqual(60 * MINUTE);
   });
 
+  it.each<ErrorCode>([
+    'sign_in_needed',
+    'consent_needed',
+    'credential_expired',
+    'credential_refused',
+    'application_unknown',
+    'token_request_refused',
+  ])('T5.3 asks for a person at once when tokens are refused with %s', (code) => {
+    const { blocked, waitMs } = backOff(NO_FAILURES, error(code), 0, 0);
+    expect(blocked).toBe(true);
+    expect(waitMs).toBeGreaterThanOrEqual(2.5 * MINUTE);
+  });
+
+  it.each<ErrorCode>(['permission_denied', 'mailbox_missing'])(
+    'T17.3 falls to one attempt an hour after three refusals with %s',
+    (code) => {
+      const all = waits(code, 5, 0, 0);
+      expect(all.slice(0, 2).every((ms) => ms < MINUTE)).toBe(true);
+      expect(all.slice(2).every((ms) => ms >= 60 * MINUTE)).toBe(true);
+    },
+  );
+
   it('forgets refusals when a login worked', () => {
     expect(backOff({ failures: 2, refusals: 2 }, error('connection_lost'), 1_000, 0).state.refusals).toBe(0);
   });

@@ -165,6 +165,7 @@ describe('facts when something does not answer', () => {
       backlog: null,
       mailboxes: [],
       heldUp: [],
+      credentialEnds: [],
     });
     await lost.close();
   });

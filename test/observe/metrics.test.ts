@@ -18,6 +18,7 @@ const facts: Facts = {
   subscriptions: [
     { mailboxId: 1, expiresAt: new Date('2026-03-03T12:00:00Z'), notifiedAt: null, failures: 2 },
   ],
+  credentialEnds: [{ mailboxId: 1, at: new Date('2026-03-01T00:00:00Z') }],
   mailboxes: [
     {
       id: 1,
@@ -259,6 +260,7 @@ describe('metrics from facts', () => {
       backlog: null,
       mailboxes: [],
       heldUp: [],
+      credentialEnds: [],
     };
     for (const name of [
       'mailbox_healthy',

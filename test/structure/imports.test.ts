@@ -54,6 +54,7 @@ const MAY: Record<string, string[]> = {
     'rule',
     'observe/health.ts',
     'intake/post.ts',
+    'mailbox-credential.ts',
     'mailbox-source.ts',
     'source/kinds.ts',
     'source/graph/notification.ts',

@@ -11,7 +11,7 @@ import { auditMailbox } from '../../src/intake/audit.ts';
 import { LabImapServer } from '../../src/lab/imap/server.ts';
 import type { DeliverOptions } from '../../src/lab/mail-store.ts';
 import { LabPop3Server } from '../../src/lab/pop3/server.ts';
-import { secretOwner, sourceOf } from '../../src/mailbox-source.ts';
+import { secretOwner } from '../../src/mailbox-source.ts';
 import { openRuntime, type Runtime } from '../../src/runtime.ts';
 import { defaultMailboxSettings, type MailboxSettings } from '../../src/store/mailbox-settings.ts';
 import { createMailbox, listMailboxes, type Mailbox } from '../../src/store/mailboxes.ts';
@@ -180,11 +180,11 @@ export class Site {
 
   /** What `penstock audit` would say, over all mailboxes. */
   async audit(): Promise<{ listed: number; unaccounted: number }> {
-    const { db, keys } = this.runtime;
+    const { db, sources } = this.runtime;
     let listed = 0;
     let unaccounted = 0;
     for (const mailbox of await listMailboxes(db)) {
-      const source = await sourceOf(db, keys, mailbox);
+      const source = await sources.source(mailbox);
       const result = await auditMailbox(db, source, mailbox, 0, AbortSignal.timeout(SETTLE_MS));
       listed += result.listed;
       unaccounted += result.unaccounted.length;

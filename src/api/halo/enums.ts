@@ -4,7 +4,7 @@
  */
 import type { FieldMapping, Rule, RuleType, TextMatch } from '../../rule/rule.ts';
 import type { SourceKind } from '../../source/source.ts';
-import type { MailboxSettings } from '../../store/mailbox-settings.ts';
+import type { MailboxSettings, OauthSettings } from '../../store/mailbox-settings.ts';
 import type { EmailState } from '../../store/states.ts';
 
 type Words<W extends string> = readonly (readonly [number, W])[];
@@ -55,6 +55,23 @@ export const TLS_TYPE = new Codes<'automatic' | 'implicit' | 'starttls' | 'start
   [2, 'implicit'],
   [3, 'starttls'],
   [4, 'starttls_if_offered'],
+]);
+
+/** 4.8. `password` is known by number only, to be refused by name. */
+export const AZURE_AUTHENTICATION = new Codes<
+  Exclude<OauthSettings['grant'], 'service_account'> | 'password'
+>([
+  [0, 'refresh_token'],
+  [1, 'client_credentials'],
+  [2, 'managed_identity'],
+  [3, 'password'],
+]);
+
+/** 4.8 */
+export const AZURE_AUTHORITY = new Codes<Exclude<OauthSettings['cloud'], 'us_dod'>>([
+  [0, 'global'],
+  [1, 'us_government'],
+  [2, 'china'],
 ]);
 
 /** 5.1 */

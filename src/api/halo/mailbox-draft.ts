@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { fail, PenstockError } from '../../errors.ts';
-import { factsOf, POLLED_KINDS } from '../../source/kinds.ts';
+import { factsOf } from '../../source/kinds.ts';
 import {
   checkMailboxSettings,
   defaultMailboxSettings,
@@ -22,6 +22,7 @@ import {
   SECRET_FIELDS,
   type SecretField,
 } from './mailbox-fields.ts';
+import { readAccount, readOauthExtension, steers, userOf, viewOauth } from './mailbox-oauth.ts';
 import { DELETED_ITEMS, portOf, tlsOf } from './mailbox-server.ts';
 import { viewSettings } from './mailbox-view.ts';
 
@@ -46,16 +47,15 @@ export function draftMailbox(item: MailboxItem, current: Mailbox | null, now: Da
   const mailbox = current === null ? newMailbox(item, now) : structuredClone(current);
   const drafting = new Drafting(item, mailbox, current === null ? null : viewSettings(current));
   drafting.run();
-  check(mailbox);
   const { secrets, clearSecrets } = readSecrets(item);
-  if (
-    current === null &&
-    secrets.has('token') &&
-    !secrets.has('password') &&
-    item.penstock?.auth === undefined
-  ) {
-    mailbox.settings.server.auth = 'xoauth2';
+  const given = item.penstock ?? {};
+  if (current === null && secrets.has('token') && !secrets.has('password') && given.auth === undefined) {
+    if (factsOf(mailbox.kind).api === null) mailbox.settings.server.auth = 'xoauth2';
   }
+  naming(mailbox.kind, () => {
+    readOauthExtension(mailbox, changedOauth(given, current), secrets, current === null);
+    checkMailboxSettings(mailbox.settings, mailbox.kind);
+  });
   return { mailbox, secrets, clearSecrets, warnings: drafting.warnings };
 }
 
@@ -81,19 +81,23 @@ function refuseCommands(item: MailboxItem): void {
 
 function newMailbox(item: MailboxItem, now: Date): Mailbox {
   if (item.type === undefined || item.type === null) {
-    throw invalid('type', `is missing; 1 is IMAP, 0 is POP3 (all: ${MAILBOX_TYPE.allowed})`);
-  }
-  for (const field of ['server', 'username'] as const) {
-    if ((item[field] ?? '').trim() === '') throw invalid(field, 'is missing');
+    throw invalid('type', `is missing; it is one of ${MAILBOX_TYPE.allowed}`);
   }
   const kind = kindOf(item.type);
+  const value = <T>(field: string, byDefault: T): T => (item[field] ?? byDefault) as T;
+  const { api } = factsOf(kind);
+  const host = value('server', '').trim() || api;
+  const user = userOf(kind, value);
+  if (host === null) throw invalid('server', 'is missing');
+  if (user === '')
+    throw invalid(api === null ? 'username' : `${kind === 'graph' ? 'azure' : 'google_'}email`, 'is missing');
   return {
     id: 0,
     guid: '',
     name: '',
     kind,
     enabled: false,
-    settings: { ...defaultMailboxSettings(item.server!, item.username!, kind), addresses: [] },
+    settings: { ...defaultMailboxSettings(host, user, kind), addresses: [] },
     halo: {},
     changeSeq: 0,
     createdAt: now,
@@ -103,8 +107,8 @@ function newMailbox(item: MailboxItem, now: Date): Mailbox {
 function kindOf(type: number): Mailbox['kind'] {
   const kind = MAILBOX_TYPE.word(type);
   if (kind === null) throw invalid('type', `must be one of ${MAILBOX_TYPE.allowed}`);
-  if (kind === 'exchange' || !POLLED_KINDS.includes(kind)) {
-    const message = `type ${type} (${kind}) is not supported by this version; 1 is IMAP, 0 is POP3.`;
+  if (kind === 'exchange') {
+    const message = `type ${type} (Exchange Web Services) is not supported; 3 is Microsoft Graph.`;
     throw fail('unsupported', message, { field: 'type' });
   }
   return kind;
@@ -117,8 +121,19 @@ export function readSecrets(item: MailboxItem): { secrets: Map<string, string>; 
     const value = item[field];
     if (value) secrets.set(name, value);
   }
-  if (item.penstock?.token) secrets.set('token', item.penstock.token);
+  for (const name of ['token', 'private_key'] as const) {
+    const value = item.penstock?.[name];
+    if (value) secrets.set(name, value);
+  }
   return { secrets, clearSecrets: item.penstock?.clear_secrets ?? [] };
+}
+
+/** What is asked of `penstock.oauth`: clients post back what they were shown. */
+function changedOauth(given: MailboxExtension, current: Mailbox | null): MailboxExtension {
+  if (!given.oauth || current === null) return given;
+  const shown = viewOauth(current) ?? {};
+  const changed = Object.entries(given.oauth).filter(([field, value]) => value !== shown[field]);
+  return { ...given, oauth: changed.length === 0 ? null : Object.fromEntries(changed) };
 }
 
 class Drafting {
@@ -137,6 +152,10 @@ class Drafting {
   run(): void {
     this.#basics();
     this.#server();
+    readAccount(
+      { asks: (field) => this.#asks(field), value: (field, other) => this.#value(field, other) },
+      this.#mailbox,
+    );
     this.#disposition();
     this.#intake();
     this.#policy();
@@ -172,6 +191,8 @@ class Drafting {
     ] as const) {
       if (!this.#asks(field)) continue;
       const value = this.#value(field, '').trim();
+      // What names an API and its mailbox is more than these: see readAccount.
+      if (value === '' && factsOf(mailbox.kind).api !== null) continue;
       if (value === '') throw invalid(field, 'must not be empty');
       mailbox.settings.server[key] = value;
     }
@@ -197,12 +218,17 @@ class Drafting {
   }
 
   #disposition(): void {
-    const fields = ['imapleavemailininbox', 'harddeletereadmessages', 'deleteditemsfolder'];
+    const { kind } = this.#mailbox;
+    const ofAzure =
+      kind === 'graph' && (this.#asks('azureleavemailininbox') || !this.#asks('imapleavemailininbox'));
+    const leave = ofAzure ? 'azureleavemailininbox' : 'imapleavemailininbox';
+    const label = kind === 'gmail' ? ['labeltype'] : [];
+    const fields = [leave, 'harddeletereadmessages', 'deleteditemsfolder', ...label];
     if (this.#shown !== null && !fields.some((field) => this.#asks(field))) return;
     const { settings, halo } = this.#mailbox;
     const folder = this.#value('deleteditemsfolder', '');
     halo.deleteditemsfolder = folder;
-    if (this.#value('imapleavemailininbox', false)) {
+    if (this.#value(leave, false)) {
       if (settings.after !== 'seen') settings.after = 'leave';
     } else if (this.#value('harddeletereadmessages', false)) {
       settings.after = 'delete';
@@ -213,7 +239,8 @@ class Drafting {
       if (this.#item.penstock?.after === undefined) this.warnings.push(CANNOT_MOVE);
     } else {
       settings.after = 'move';
-      settings.afterFolder = folder === '' ? DELETED_ITEMS : folder;
+      const byLabel = kind === 'gmail' ? this.#value('labeltype', 'TRASH') : 'TRASH';
+      settings.afterFolder = folder || (byLabel === 'TRASH' ? DELETED_ITEMS : byLabel);
     }
   }
 
@@ -260,7 +287,7 @@ class Drafting {
   #keep(): void {
     const { halo } = this.#mailbox;
     for (const field of [...KEPT_DEFAULTS.keys(), ...ADDRESS_FIELDS]) {
-      if (!this.#asks(field)) continue;
+      if (!this.#asks(field) || steers(this.#mailbox.kind, field)) continue;
       const value = this.#item[field];
       if (value === null || value === undefined) delete halo[field];
       else halo[field] = value;
@@ -347,12 +374,22 @@ const FIELD_OF: Record<string, string> = {
   dateCutoff: 'imapdatecutoff',
 };
 
-function check({ settings, kind }: Mailbox): void {
+/** The same for a Graph mailbox. */
+const AZURE_FIELD_OF: Record<string, string> = {
+  'server.user': 'azureemail',
+  'oauth.clientId': 'azureappid',
+  'oauth.tenant': 'azuretenant',
+};
+
+/** Names the field of the posted item where a setting is not valid. */
+function naming(kind: Mailbox['kind'], run: () => void): void {
   try {
-    checkMailboxSettings(settings, kind);
+    run();
   } catch (thrown) {
     if (!(thrown instanceof PenstockError)) throw thrown;
     const setting = String(thrown.fields.field ?? '');
-    throw invalid(FIELD_OF[setting] ?? `penstock.${setting}`, `is not valid: ${thrown.message}`);
+    const ours = `penstock.${setting.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`;
+    const azure = kind === 'graph' ? AZURE_FIELD_OF[setting] : undefined;
+    throw invalid(azure ?? FIELD_OF[setting] ?? ours, `is not valid: ${thrown.message}`);
   }
 }

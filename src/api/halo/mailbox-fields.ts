@@ -1,17 +1,17 @@
 /** The fields of Halo's Mailbox (halo-api.md section 4) and of our extension beside them. */
 import Type, { type Static, type TSchema } from 'typebox';
 import { LIMITS } from '../../limits.ts';
-import { MAILBOX_TYPE, TLS_TYPE, UNMATCHED_USERS } from './enums.ts';
+import { AZURE_AUTHENTICATION, AZURE_AUTHORITY, MAILBOX_TYPE, TLS_TYPE, UNMATCHED_USERS } from './enums.ts';
 import { date, flag, int, secret, text, uuid } from './fields.ts';
 
 /** Fields that steer Penstock, or that it computes. */
 const used = {
   id: int('Primary key; absent or 0 creates.'),
   name: text('Display name.', 255),
-  type: int(`Connection type: ${MAILBOX_TYPE.allowed}. This version polls 1 (IMAP) and 0 (POP3).`),
+  type: int(`Connection type: ${MAILBOX_TYPE.allowed}.. 2 is not supported.`),
   enabled: flag('The mailbox is polled. Default false.'),
-  server: text('Host name of the mail server.', 255),
-  username: text('Login name.', 320),
+  server: text('Host name of the mail server; Graph and Gmail have a default.', 255),
+  username: text('Login name; of Graph and Gmail the address, when no other field names it.', 320),
   popport: int('Port of the mail server, for IMAP too; 0 = the default of the protocol.'),
   usetls: flag('TLS. False = no TLS at all; when absent on create, TLS is used.'),
   tlstype: int(`TLS negotiation, with usetls: ${TLS_TYPE.allowed}.`),
@@ -41,7 +41,7 @@ const used = {
   dontsendack: flag('Do not acknowledge tickets of this mailbox.'),
   tickettype_id: int('Ticket type of tickets from this mailbox; 0 = default.'),
   smtpaddress: text('Address mail is sent from.', 320),
-  shared_mailbox_emailaddress: text('Address of a shared mailbox.', 350),
+  shared_mailbox_emailaddress: text('Address of a shared mailbox, which is read instead of azureemail.', 350),
   azureemail: text('Address of the authorised Microsoft 365 mailbox.', 350),
   google_email: text('Address of the authorised Google mailbox.', 350),
   inbound_method: int('0 scan, 1 webhook (Graph only).'),
@@ -69,13 +69,14 @@ const used = {
 export const SECRET_FIELDS = {
   password: 'password',
   smtppassword: 'smtp_password',
+  // A mailbox is of one provider, so one name is enough for its tokens.
   accesstoken: 'token',
   refreshtoken: 'refresh_token',
   new_client_secret: 'client_secret',
-  new_azure_access_token: 'azure_access_token',
-  new_azure_refresh_token: 'azure_refresh_token',
-  new_google_access_token: 'google_access_token',
-  new_google_refresh_token: 'google_refresh_token',
+  new_azure_access_token: 'token',
+  new_azure_refresh_token: 'refresh_token',
+  new_google_access_token: 'token',
+  new_google_refresh_token: 'refresh_token',
   new_azure_subscription_secret: 'azure_subscription_secret',
 } as const;
 export type SecretField = keyof typeof SECRET_FIELDS;
@@ -143,22 +144,22 @@ const kept: Record<string, [schema: TSchema, byDefault: unknown]> = {
   refreshtokenexpirydate: [date('Kept.'), null],
   tokendestructiondate: [date('Kept.'), null],
   ewsusername: [text('Kept.'), null],
-  azureappid: [text('Kept.'), null],
-  azuretenant: [text('Kept.'), null],
+  azureappid: [text('Graph: id of the application in Microsoft Entra.'), null],
+  azuretenant: [text('Graph: tenant of the application, an id or a domain.'), null],
   azureredirecturi: [text('Kept.'), null],
   google_token_expiry: [date('Kept.'), null],
   google_redirect: [text('Kept.'), null],
-  azure_authorized: [flag('Kept.'), false],
-  google_authorized: [flag('Kept.'), false],
-  google_type: [int('Kept.'), 0],
-  graph_host: [text('Kept.'), null],
-  azuredatecutoff: [date('Kept.'), null],
-  azureleavemailininbox: [flag('Kept.'), false],
+  azure_authorized: [flag('Graph, computed: what tokens are got with is there.'), false],
+  google_authorized: [flag('Gmail, computed: what tokens are got with is there.'), false],
+  google_type: [int('Gmail: 0, 1 a person signed in, 2 service account.'), 0],
+  graph_host: [text('Graph: host of the API; blank = that of azure_authority.'), null],
+  azuredatecutoff: [date('Graph: ignore mail that was received before this.'), null],
+  azureleavemailininbox: [flag('Graph: leave processed mail where it is.'), false],
   azure_subscription_id: [text('Kept.'), ''],
   azure_subscription_expiry: [date('Kept.'), null],
   azure_subscribed: [flag('Kept.'), false],
-  azure_authority: [int('Kept.'), 0],
-  azure_authentication_type: [int('Kept.'), 0],
+  azure_authority: [int(`Graph: ${AZURE_AUTHORITY.allowed}.`), 0],
+  azure_authentication_type: [int(`Graph: ${AZURE_AUTHENTICATION.allowed} (not supported).`), 0],
   safe_attachment_policy: [int('Kept.'), 0],
   safe_attachment_placeholder: [text('Kept.', 250), null],
   showinfromaddress: [flag('Offer it as a sender. Default true.'), true],
@@ -166,7 +167,10 @@ const kept: Record<string, [schema: TSchema, byDefault: unknown]> = {
   halointegrator_outlook: [flag('Kept.'), false],
   halointegrator_outlook_lastsync: [date('Kept.'), null],
   halointegrator_outlook_lasterror: [text('Kept.'), null],
-  labeltype: [text('Kept.'), 'TRASH'],
+  labeltype: [
+    text('Gmail: label that processed mail is moved to, when deleteditemsfolder is blank.'),
+    'TRASH',
+  ],
   senderrestrictiontype: [int('Kept.'), 0],
   signature_overrides: [technicians, null],
   mappings_user: [userMappings, null],
@@ -179,6 +183,24 @@ export const KEPT_DEFAULTS: ReadonlyMap<string, unknown> = new Map(
 function choice<T extends string>(choices: readonly T[], description: string) {
   return Type.Optional(Type.Enum([...choices], { description }));
 }
+
+const oauth = Type.Object({
+  provider: choice(['microsoft', 'google'], 'Who gives the tokens.'),
+  grant: choice(
+    ['client_credentials', 'refresh_token', 'service_account', 'managed_identity'],
+    'By what right they are asked for.',
+  ),
+  client: choice(['none', 'secret', 'certificate', 'federated'], 'How the application proves who it is.'),
+  client_id: text('The application; of a service account its address.', 320),
+  tenant: text('Microsoft: tenant, an id or a domain.', 255),
+  cloud: choice(['global', 'us_government', 'us_dod', 'china'], 'Microsoft: national cloud.'),
+  certificate: text('PEM of the certificate of the application.', 64_000),
+  token_file: text('File with a federated token; set on the command line only.'),
+  key_id: text('Id of the key of a service account.', 255),
+  secret_expires: text('When the client secret ends.', 64),
+  token_url: text('Another token endpoint than that of the provider; https.', 2_000),
+  scope: text('Other scopes than those that mail needs.', 2_000),
+});
 
 /** Settings that Halo has no field for. All may be left out; null is not accepted where it means nothing. */
 const extension = Type.Object({
@@ -213,8 +235,19 @@ const extension = Type.Object({
   tls: choice(['implicit', 'starttls', 'none'], 'How the connection is secured; says the same as tlstype.'),
   tls_verify: Type.Optional(Type.Boolean({ description: 'False accepts any certificate.' })),
   tls_ca: text('PEM of an extra certificate authority.', 64_000),
-  auth: choice(['password', 'xoauth2'], 'How to log in. Default password.'),
+  auth: choice(
+    ['password', 'xoauth2', 'oauth'],
+    'How to log in: a password, a token that is given, or tokens that are got by oauth.',
+  ),
   token: secret('access token for xoauth2, stored encrypted.'),
+  private_key: secret('PEM of the key of a certificate or a service account, stored encrypted.'),
+  oauth: Type.Optional(
+    Type.Unsafe<Static<typeof oauth> | null>({
+      ...oauth,
+      type: ['object', 'null'],
+      description: 'What access tokens are got with. What is left out stays; an empty text clears.',
+    }),
+  ),
   clear_secrets: Type.Optional(
     Type.Array(Type.String({ maxLength: 100 }), {
       maxItems: 20,

@@ -1,5 +1,5 @@
 /** How Halo's fields for port and TLS (halo-api.md 4.5) become a way to connect. */
-import { defaultPort } from '../../source/kinds.ts';
+import { defaultPort, factsOf } from '../../source/kinds.ts';
 import type { ServerSettings, SourceKind } from '../../source/source.ts';
 import { TLS_TYPE } from './enums.ts';
 
@@ -19,6 +19,8 @@ export function tlsOf(
   { usetls, tlstype, popport }: WrittenServer,
   kind: SourceKind,
 ): { tls: Tls; stricter: boolean } | null {
+  // An API is reached by HTTPS, whatever is written.
+  if (factsOf(kind).api !== null) return { tls: 'implicit', stricter: false };
   if (!usetls) return { tls: 'none', stricter: false };
   switch (TLS_TYPE.word(tlstype)) {
     case 'automatic':

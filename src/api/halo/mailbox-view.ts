@@ -5,6 +5,7 @@ import type { Mailbox } from '../../store/mailboxes.ts';
 import { MAILBOX_TYPE, TLS_TYPE, UNMATCHED_USERS } from './enums.ts';
 import { printDate } from './fields.ts';
 import { KEPT_DEFAULTS, SECRET_FIELDS } from './mailbox-fields.ts';
+import { viewAccount, viewAuthorized, viewOauth } from './mailbox-oauth.ts';
 import { DELETED_ITEMS, portOf, tlsOf } from './mailbox-server.ts';
 
 /** What is shown of a mailbox beside its settings. */
@@ -31,6 +32,7 @@ export function viewMailbox(mailbox: Mailbox, circumstances: MailboxCircumstance
     halointegrator_lastsync: printDate(progress?.lastListedAt),
     halointegrator_lasterror: progress?.lastError ?? null,
     errorcounter: progress?.consecutiveErrors ?? 0,
+    ...viewAuthorized(mailbox, secrets),
     _isglobalsmtp: false,
     _warning: null,
     penstock: { ...extension, secrets, ...viewProgress(mailbox, progress, circumstances.staleIntervals) },
@@ -82,6 +84,7 @@ export function viewSettings(mailbox: Mailbox): Record<string, unknown> {
   };
   for (const name of Object.keys(SECRET_FIELDS)) view[name] = null;
   for (const [name, byDefault] of KEPT_DEFAULTS) view[name] = halo[name] ?? byDefault;
+  Object.assign(view, viewAccount(mailbox));
   view.penstock = {
     folders: settings.folders,
     poll_seconds: settings.pollSeconds,
@@ -96,6 +99,7 @@ export function viewSettings(mailbox: Mailbox): Record<string, unknown> {
     tls_verify: server.tlsVerify,
     tls_ca: server.tlsCa,
     auth: server.auth,
+    oauth: viewOauth(mailbox),
   };
   return view;
 }

@@ -23,6 +23,8 @@ export interface Caller {
 export interface LabGmailOptions {
   /** Looks up a token; null when it is not valid. */
   callerOf(token: string): Caller | null;
+  /** Its own when left out. */
+  certificate?: Certificate;
 }
 
 /** What is wrong with an account or its project. */
@@ -51,7 +53,7 @@ export class LabGmailServer {
 
   constructor(options: LabGmailOptions) {
     this.#options = options;
-    this.certificate = makeCertificate({ names: ['localhost', '127.0.0.1'] });
+    this.certificate = options.certificate ?? makeCertificate({ names: ['localhost', '127.0.0.1'] });
     this.#server = createServer(
       { key: this.certificate.key, cert: this.certificate.cert },
       (request, response) => {

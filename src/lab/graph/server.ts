@@ -29,6 +29,8 @@ export interface LabGraphOptions {
   subscriptionMaxMinutes?: number;
   /** Authority of the certificates of addresses that want notifications. */
   notificationCa?: string;
+  /** Looks up a token that is not one of {@link LabGraphServer.tokens}; null when it is not valid. */
+  grantOf?(token: string): Grant | null;
 }
 
 /** What a token allows. `mailboxes` null: all of them. */
@@ -235,7 +237,7 @@ export class LabGraphServer {
     const token = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
     if (token === undefined)
       throw new GraphFault(401, 'InvalidAuthenticationToken', 'Access token is empty.');
-    const grant = this.tokens.get(token);
+    const grant = this.tokens.get(token) ?? this.#options.grantOf?.(token);
     if (grant) return grant;
     throw new GraphFault(
       401,

@@ -48,7 +48,8 @@ async function tokenLogin(connection: Connection, decoded: string): Promise<Repl
   }
   const user = connection.store.users.get(name);
   const expected = user?.credentials.token;
-  if (user && expected !== undefined && same(expected, token)) return welcome(connection, user);
+  const isRight = expected !== undefined && same(expected, token);
+  if (user && (isRight || user.credentials.accepts?.(token))) return welcome(connection, user);
   await ask(connection, TOKEN_PROBLEM);
   return REFUSED;
 }

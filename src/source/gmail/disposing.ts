@@ -71,6 +71,8 @@ async function targetLabel(api: GmailApi, name: string, signal: AbortSignal): Pr
   const known = findLabel(await api.labels(signal), name);
   if (known !== null) return known.id;
   if (name.toLowerCase() === ARCHIVE) return null;
+  // The name of the same use on IMAP (RFC 6154).
+  if (name === '\\Trash') return 'TRASH';
   try {
     return await api.createLabel(name, signal);
   } catch (error) {

@@ -1,0 +1,86 @@
+/** Graph and Gmail mailboxes from the command line: added with what tokens are got with, tried, read. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { makeCertificate } from '../../src/lab/certificate.ts';
+import type { SourceKind } from '../../src/source/source.ts';
+import { listMailboxes } from '../../src/store/mailboxes.ts';
+import { tempFolder } from '../support/folder.ts';
+import { DESK, type OauthSite, startOauthSite } from '../support/oauth-site.ts';
+import { runPenstock, startPenstock } from '../support/process.ts';
+
+/** Runs `mailbox add` for a mailbox of the lab. */
+async function add(lab: OauthSite, kind: SourceKind, options: string[], input = '') {
+  const { server, oauth } = lab.login(kind);
+  const ca = join(await tempFolder('ca'), 'ca.pem');
+  await writeFile(ca, server.tlsCa);
+  const where = ['--type', kind, '--host', server.host, '--port', String(server.port), '--tls-ca-file', ca];
+  const who = ['--user', DESK, '--token-url', oauth.tokenUrl!, '--json'];
+  return await runPenstock(['mailbox', 'add', ...where, ...who, ...options], { env: lab.site.env, input });
+}
+
+describe('penstock mailbox add with OAuth', () => {
+  it('adds a Graph mailbox by a secret when it works, and names the fault when not', async () => {
+    const lab = await startOauthSite();
+    const application = ['--tenant', 'lab-tenant', '--client-id', 'app', '--client-secret-stdin', '--test'];
+    const wrong = await add(lab, 'graph', application, 'wrong');
+    expect(wrong.code, wrong.stderr).toBe(1);
+    expect(wrong.stdout).toContain('AADSTS7000215');
+    expect(await listMailboxes(lab.site.runtime.db)).toEqual([]);
+    const right = await add(lab, 'graph', application, 'the-client-secret');
+    expect(right.code, right.stderr).toBe(0);
+    const { id } = JSON.parse(right.stdout) as { id: number };
+    const tested = await runPenstock(['mailbox', 'test', String(id), '--json'], { env: lab.site.env });
+    expect(tested.code, tested.stdout).toBe(0);
+    expect(tested.stdout).toContain(`Graph opens the mailbox ${DESK}`);
+    expect(tested.stdout + right.stdout).not.toContain('the-client-secret');
+  });
+
+  it('adds a Graph mailbox by a certificate file, and a Gmail mailbox by the file of a service account', async () => {
+    const lab = await startOauthSite();
+    const folder = await tempFolder('files');
+    const { cert, key } = makeCertificate({ names: ['penstock'], key: 'rsa' });
+    lab.oauth.grants.clients.set('app', { certificates: [cert] });
+    const pem = join(folder, 'app.pem');
+    await writeFile(pem, `${key}\n${cert}`);
+    const application = ['--tenant', 'lab-tenant', '--client-id', 'app', '--certificate-file', pem, '--test'];
+    const graph = await add(lab, 'graph', application);
+    expect(graph.code, graph.stdout + graph.stderr).toBe(0);
+
+    const { oauth, secrets } = lab.login('gmail');
+    const account = { client_email: oauth.clientId, private_key: secrets.private_key, private_key_id: 'k1' };
+    const file = join(folder, 'account.json');
+    await writeFile(file, JSON.stringify({ type: 'service_account', ...account }));
+    const gmail = await add(lab, 'gmail', ['--service-account-file', file, '--test']);
+    expect(gmail.code, gmail.stdout + gmail.stderr).toBe(0);
+    const kinds = (await listMailboxes(lab.site.runtime.db)).map(({ kind }) => kind);
+    expect(kinds).toEqual(['graph', 'gmail']);
+  });
+
+  it('lets a person sign in on another device, after which the mailbox works', async () => {
+    const lab = await startOauthSite();
+    const { db, sources } = lab.site.runtime;
+    lab.oauth.grants.clients.set('app', {});
+    const person = ['--tenant', 'lab-tenant', '--client-id', 'app', '--grant', 'refresh_token', '--paused'];
+    const added = await add(lab, 'graph', person);
+    expect(added.code, added.stderr).toBe(0);
+    const { id } = JSON.parse(added.stdout) as { id: number };
+    const mailbox = (await listMailboxes(db))[0]!;
+    await expect(sources.source(mailbox)).rejects.toMatchObject({ code: 'sign_in_needed' });
+    const authorize = startPenstock(['mailbox', 'authorize', String(id)], { env: lab.site.env });
+    const [, code] = await authorize.waitForLine(/enter ([0-9A-F]{8}),/);
+    lab.oauth.grants.approveDevice(code!, DESK);
+    const { code: exit } = await authorize.ended;
+    expect(exit, authorize.output).toBe(0);
+    const [authorized] = await listMailboxes(db);
+    const steps = await sources.diagnose(authorized!, new AbortController().signal);
+    expect(
+      steps.every((step) => step.ok),
+      JSON.stringify(steps),
+    ).toBe(true);
+    // A service account signs nobody in.
+    const gmail = await lab.addMailbox('gmail');
+    const refused = await runPenstock(['mailbox', 'authorize', String(gmail.id)], { env: lab.site.env });
+    expect(refused.stderr).toContain('Nobody signs in for this mailbox');
+  });
+});
