@@ -45,7 +45,7 @@ interface AddOptions extends OauthOptions {
 const EXAMPLES = `
 Exit code: 0 added, 1 --test failed and nothing was added, 2 wrong settings.
 
-Examples:
+Example:
   printf '%s' secret | penstock mailbox add --host imap.example.org --user help@example.org --password-stdin --after seen
   printf '%s' secret | penstock mailbox add --type graph --user help@example.org --tenant example.org --client-id ID --client-secret-stdin --test
   penstock mailbox add --type gmail --user help@example.org --service-account-file key.json --test`;
@@ -139,9 +139,11 @@ async function read(options: AddOptions): Promise<{ settings: MailboxSettings; s
   let secrets: LoginSecrets;
   if (options.passwordStdin) {
     server.auth = 'password';
+    check(settings, options.type);
     secrets = { password: await readSecretFromStdin() };
   } else if (options.tokenStdin) {
     server.auth = 'xoauth2';
+    check(settings, options.type);
     secrets = { token: await readSecretFromStdin() };
   } else {
     const read = await readOauth(options);
@@ -151,12 +153,8 @@ async function read(options: AddOptions): Promise<{ settings: MailboxSettings; s
     }
     server.auth = 'oauth';
     settings.oauth = read.oauth;
+    check(settings, options.type);
     secrets = read.secrets;
-  }
-  try {
-    checkMailboxSettings(settings, options.type);
-  } catch (thrown) {
-    throw named(asPenstockError(thrown));
   }
   return { settings, secrets };
 }
@@ -185,6 +183,15 @@ function settingsOf(options: AddOptions, host: string): MailboxSettings {
   }
   if (options.maxMegabytes !== undefined) settings.maxMessageBytes = options.maxMegabytes * 1_048_576;
   return settings;
+}
+
+/** Before a secret is waited for, where that can be. Fails with `validation_failed`, in the words of the options. */
+function check(settings: MailboxSettings, kind: SourceKind): void {
+  try {
+    checkMailboxSettings(settings, kind);
+  } catch (thrown) {
+    throw named(asPenstockError(thrown));
+  }
 }
 
 /** Settings whose options do not have their name. */

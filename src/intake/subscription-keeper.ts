@@ -49,7 +49,7 @@ interface Task {
   wanted: WantedSubscription | null;
 }
 
-const REVIEW_MS = 60_000;
+const REVIEW_MS = 15_000;
 /** Longer than the calls of a turn can take, with their waits. */
 const TURN_SECONDS = 300;
 /** Mailboxes that are worked on at once. */

@@ -6,9 +6,10 @@ import { JOB_NAMES } from '../../src/queue/job.ts';
 import type { SourceKind } from '../../src/source/source.ts';
 import { updateMailbox } from '../../src/store/mailboxes.ts';
 import { writeSecret } from '../../src/store/secrets.ts';
+import { subscriptionStandings } from '../../src/store/subscriptions.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { type OauthSite, startOauthSite } from '../support/oauth-site.ts';
-import { Pipe } from '../support/pipe.ts';
+import { Pipe, startDaemon } from '../support/pipe.ts';
 import { type Site, until } from '../support/site.ts';
 
 const subjects = (count: number, from = 0): string[] =>
@@ -159,4 +160,23 @@ describe('mailbox test', () => {
     expect(steps.at(-1)).toMatchObject({ step: 'login', ok: false });
     expect(steps.at(-1)!.advice).toContain('nobody@example.org');
   });
+});
+
+it('a daemon asks Gmail to tell of mail where a topic is set, and knows until when', async () => {
+  const lab = await startOauthSite();
+  const { site } = lab;
+  await lab.addMailbox('gmail', { after: 'leave' });
+  const pushes: unknown[] = [];
+  lab.gmail.watches.onPush = (push) => pushes.push(push);
+  const daemon = startDaemon(site, { PENSTOCK_GMAIL_TOPIC: 'projects/lab-project/topics/mail' });
+  const standings = async () => await subscriptionStandings(site.runtime.db);
+  await until(
+    async () => (await standings()).some(({ expiresAt }) => expiresAt !== null),
+    () => daemon.output,
+  );
+  expect(await standings()).toMatchObject([{ failures: 0 }]);
+  lab.deliver('gmail', simpleMessage('told of'));
+  expect(pushes).toHaveLength(1);
+  await site.waitUntilProcessed();
+  await expectEachOnce(site);
 });
