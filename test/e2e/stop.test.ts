@@ -175,7 +175,6 @@ describe.each([
     site.server.faults.clear();
     const second = await start(site);
     await site.attach();
-    expect((await site.states()).queued ?? 0, 'there was work left').toBeGreaterThan(0);
     for (const id of poster.open) {
       // It may have been taken without the answer getting through.
       expect([200, 201]).toContain((await poster.post(second.url, second.headers, id)).status);

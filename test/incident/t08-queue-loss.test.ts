@@ -35,7 +35,7 @@ describe.each(BACKENDS)('T8.1 the queue is emptied (on %s)', (backend) => {
     deliver(site, 120);
     const poller = await Pipe.start(site, { work: { process: false } });
     await waitUntilStored(site);
-    expect(await poller.work.queue.depth()).toBeGreaterThan(0);
+    await until(async () => (await poller.work.queue.depth()) > 0);
     await site.emptyQueue();
     expect(await poller.work.queue.depth()).toBe(0);
     expect(await site.states()).toEqual({ queued: 120 });

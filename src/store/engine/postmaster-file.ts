@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { open, readFile, readlink, realpath, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fail } from '../../errors.ts';
 
 /** A server of our database. */
@@ -38,6 +39,9 @@ export async function readPostmaster(pgdata: string): Promise<Postmaster | undef
 }
 
 const FILE = 'postmaster.pid';
+/** How long a killed server may take to go: it gives back its memory first. */
+const DYING_MS = 5_000;
+const DYING_LOOKS = 50;
 
 /** Above the highest process id of 64-bit Linux (2^22). */
 const NO_PROCESS = 2 ** 22 + 1;
@@ -73,7 +77,11 @@ async function isServerOf(pid: number, pgdata: string): Promise<boolean> {
     const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => undefined);
     if (command?.split('\0').includes(pgdata)) return true;
     if (command && !command.includes('postgres')) return false;
-    if (!(await isAlive(pid))) return false;
+    // A process that is just dying has neither any more, and is gone in a moment.
+    for (let look = 0; look < DYING_LOOKS; look += 1) {
+      if (!(await isAlive(pid))) return false;
+      await sleep(DYING_MS / DYING_LOOKS);
+    }
     throw fail(
       'engine_failed',
       `Process ${pid} may be a database server on ${pgdata}. Stop it, or if it is something else, remove postmaster.pid there.`,
