@@ -1,5 +1,4 @@
 /** Makes the source for an account: the one place that knows which code speaks for which kind. */
-import { fail } from '../errors.ts';
 import { GmailApi } from './gmail/api.ts';
 import { gmailSource } from './gmail/gmail-source.ts';
 import { DEFAULT_GMAIL_OPTIONS } from './gmail/settings.ts';
@@ -8,17 +7,18 @@ import { GraphMailbox } from './graph/graph-source.ts';
 import type { AccessTokens as GraphTokens } from './graph/settings.ts';
 import { graphSubscriptions } from './graph/subscription.ts';
 import { imapSource } from './imap/imap-source.ts';
-import type { AccessTokens } from './oauth/access-tokens.ts';
+import { loginSource, requestSource } from './login-source.ts';
+import type { Logins } from './logins.ts';
+import { type AccessTokens, accessTokens } from './oauth/access-tokens.ts';
 import { pop3Source } from './pop3/pop3-source.ts';
 import type { ServerSettings, Source, SourceKind } from './source.ts';
 import type { Subscriptions } from './subscriptions.ts';
-import { tokenSource } from './token-source.ts';
 
 /** A mailbox on its server with all that is needed to log in. */
 export interface Account {
   kind: SourceKind;
   server: Omit<ServerSettings, 'auth'>;
-  login: { kind: 'password'; password: string } | { kind: 'tokens'; tokens: AccessTokens };
+  logins: Logins;
 }
 
 /** `graph` is there for Graph mailboxes, which can do more than deliver mail; `subscriptions` where a provider tells of mail. */
@@ -29,26 +29,24 @@ export interface MadeSource {
 }
 
 /** Keep what it makes as long as the mailbox is the same: it knows how much of a quota is used. */
-export function makeSource({ kind, server, login }: Account): MadeSource {
+export function makeSource({ kind, server, logins }: Account): MadeSource {
   if (kind === 'imap' || kind === 'pop3') {
-    const make = kind === 'imap' ? imapSource : pop3Source;
-    const source =
-      login.kind === 'password' ? make({ ...server, auth: login }) : tokenSource(server, login.tokens, make);
+    const source = loginSource(server, logins, kind === 'imap' ? imapSource : pop3Source);
     return { source, graph: null, subscriptions: null };
   }
-  if (login.kind === 'password') throw fail('validation_failed', 'This kind of mailbox takes tokens only.');
-  const { tokens } = login;
+  const tokens = accessTokens(logins);
   const { host, port, user, tlsCa, tlsVerify, folders, maxMessageBytes } = server;
   const authority = port === 443 ? host : `${host}:${port}`;
   if (kind === 'gmail') {
     const rootUrl = `https://${authority}/`;
     const settings = { user, tokens, folders, maxMessageBytes, rootUrl, tlsCa };
     const subscriptions = gmailWatch(() => new GmailApi(settings, DEFAULT_GMAIL_OPTIONS));
-    return { source: gmailSource(settings), graph: null, subscriptions };
+    return { source: requestSource(gmailSource(settings), logins), graph: null, subscriptions };
   }
   const settings = { mailbox: user, graphHost: authority, tlsCa, tlsVerify, folders, maxMessageBytes };
   const graph = new GraphMailbox(settings, forGraph(tokens));
-  return { source: graph.source(), graph, subscriptions: graphSubscriptions(graph) };
+  const source = requestSource(graph.source(), logins);
+  return { source, graph, subscriptions: graphSubscriptions(graph) };
 }
 
 const forGraph = ({ get, rejected }: AccessTokens): GraphTokens => ({
