@@ -80,7 +80,10 @@ export async function startOauthSite(): Promise<OauthSite> {
   });
   graph.addMailbox(DESK);
   const onGmail = gmail.addUser(DESK);
-  imap.addUser(DESK, { accepts: (token) => holderOf(token)?.scope.includes('outlook.office') === true });
+  imap.addUser(DESK, {
+    password: 'the-password',
+    accepts: (token) => holderOf(token)?.scope.includes('outlook.office') === true,
+  });
 
   const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
   oauth.grants.clients.set('app', { secret: SECRET });
