@@ -24,7 +24,7 @@ export abstract class LabHttpServer<Seen extends { route: string }> {
   readonly #server: Server;
   readonly #open = new Set<Duplex>();
 
-  constructor({ certificate, port = 0 }: HttpServerOptions) {
+  constructor({ certificate, port = 0 }: HttpServerOptions = {}) {
     this.certificate = certificate ?? makeCertificate({ names: ['localhost', '127.0.0.1'] });
     this.#wantedPort = port;
     const { key, cert } = this.certificate;

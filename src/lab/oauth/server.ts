@@ -25,10 +25,6 @@ export class LabOauthServer extends LabHttpServer<SeenRequest> {
   readonly #keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
   readonly #keyId = randomUUID();
 
-  constructor() {
-    super({});
-  }
-
   /** Like `login.microsoftonline.com/<tenant>/oauth2/v2.0`. */
   microsoftUrl(name: 'token' | 'authorize' | 'devicecode', tenant = 'lab-tenant'): string {
     return `${this.origin}/${tenant}/oauth2/v2.0/${name}`;
