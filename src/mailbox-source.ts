@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { fail } from './errors.ts';
 import { credentialOf, LOGIN_SECRETS, type LoginSecrets } from './mailbox-credential.ts';
-import { type Contact, listContacts } from './source/graph/contacts.ts';
+import type { Contact } from './source/graph/contacts.ts';
 import type { GraphMailbox } from './source/graph/graph-source.ts';
 import { type Account, type MadeSource, makeSource } from './source/make-source.ts';
 import { type AccessTokens, accessTokens } from './source/oauth/access-tokens.ts';
@@ -55,6 +55,7 @@ export class MailSources {
 
   /** Contacts of a Graph mailbox, up to `most`. Fails as {@link graph}, else with what Graph refused. */
   async contacts(mailbox: Mailbox, most: number): Promise<Contact[]> {
+    const { listContacts } = await import('./source/graph/contacts.ts');
     const client = (await this.graph(mailbox)).client();
     try {
       return await listContacts(client, most);
@@ -102,7 +103,8 @@ export class MailSources {
       const service = isKnown ? this.#tokens : new TokenService({ store: memoryTokenStore() });
       return insistent(service, credential);
     };
-    return await makeSource(accountOf(mailbox, secrets, tokensOf)).source.diagnose(signal);
+    const { source } = await makeSource(accountOf(mailbox, secrets, tokensOf));
+    return await source.diagnose(signal);
   }
 
   async #make(mailbox: Mailbox): Promise<MadeSource> {
@@ -111,7 +113,7 @@ export class MailSources {
     if (known?.changeSeq === changeSeq) return known;
     const tokensOf: TokensOf = (credential) => accessTokens(this.#tokens, [credential]);
     const account = accountOf(mailbox, await this.secrets(id), tokensOf);
-    const fresh = { ...makeSource(account), changeSeq };
+    const fresh = { ...(await makeSource(account)), changeSeq };
     this.#made.set(id, fresh);
     return fresh;
   }
