@@ -17,7 +17,10 @@ import { VERSION } from './version.ts';
 import type { Work } from './work.ts';
 
 export interface ApiServer {
+  /** Where clients reach it. */
   url: string;
+  /** The same on this machine, when another server stands in front. */
+  localUrl: string;
   close(): Promise<void>;
 }
 
@@ -51,7 +54,8 @@ export async function serveApi(parts: Parts): Promise<ApiServer> {
   });
   const { port } = api.server.address() as AddressInfo;
   const host = server.host.includes(':') ? `[${server.host}]` : server.host;
-  return { url: server.publicUrl ?? `http://${host}:${port}`, close: () => api.close() };
+  const localUrl = `http://${host}:${port}`;
+  return { url: server.publicUrl ?? localUrl, localUrl, close: () => api.close() };
 }
 
 function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices {

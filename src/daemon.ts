@@ -31,6 +31,8 @@ import { Work } from './work.ts';
 export interface Daemon {
   /** Where the API is; null when this process has no api role. */
   url: string | null;
+  /** The same on this machine, when another server stands in front. */
+  localUrl: string | null;
   /** Set at the first start only. */
   adminClient: AdminClient | null;
   events: Events;
@@ -180,7 +182,15 @@ async function startParts(
     queue: work.queue.backend,
     database: runtime.embedded ? 'embedded' : 'server',
   });
-  return { url: api?.url ?? null, adminClient, events, runtime, work, failed };
+  return {
+    url: api?.url ?? null,
+    localUrl: api?.localUrl ?? null,
+    adminClient,
+    events,
+    runtime,
+    work,
+    failed,
+  };
 }
 
 /** Notices make changes felt at once; without them each part looks by itself within seconds. */
