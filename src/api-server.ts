@@ -78,6 +78,7 @@ function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices
     explain: (rules, bytes, mailboxId) =>
       inThread<Explanation>({ kind: 'explain', rules, bytes, mailboxId }, bytes.length),
     diagnose: (mailbox, secrets, signal) => runtime.sources.diagnoseDraft(mailbox, secrets, signal),
+    signIns: runtime.signIns,
     contacts: (mailbox) => runtime.sources.contacts(mailbox, LIMITS.contacts),
     async live(): Promise<OperationalAnswer> {
       const { live, reason } = liveness();

@@ -13,6 +13,7 @@ import { SubscriptionKeeper } from './intake/subscription-keeper.ts';
 import type { PushAddresses } from './intake/subscription-plan.ts';
 import { Supervisor } from './intake/supervisor.ts';
 import { LIMITS } from './limits.ts';
+import { tellLogin } from './login-events.ts';
 import { hostOf } from './mailbox-source.ts';
 import { Maintenance } from './maintenance.ts';
 import { Events } from './observe/events.ts';
@@ -24,7 +25,6 @@ import { openRuntime, type Runtime } from './runtime.ts';
 import { budgetedSource } from './source/budgeted-source.ts';
 import { ConnectionBudget } from './source/connection-budget.ts';
 import { NoticeListener } from './store/notify.ts';
-import { tellToken } from './token-events.ts';
 import { VERSION } from './version.ts';
 import { Work } from './work.ts';
 
@@ -108,7 +108,7 @@ async function startParts(
     borrow: false,
     logger: engineLog,
     onError,
-    onToken: (event) => tellToken(events, event),
+    onLogin: (event) => tellLogin(events, event),
     onFailure,
   });
   onStop('engines', () => runtime.close());
@@ -201,6 +201,8 @@ function listenForNotices(
   keeper: SubscriptionKeeper | null,
 ): NoticeListener {
   const lookAgain = (): void => {
+    // What cannot be forgotten now is forgotten at the next change of a mailbox.
+    runtime.sources.forgetRemoved().catch(() => undefined);
     work.rules.invalidate();
     work.policies.invalidate();
     supervisor?.review();
