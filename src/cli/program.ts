@@ -5,6 +5,7 @@ import { auditCommand } from './audit.ts';
 import { clientCommand } from './client.ts';
 import { configCommand } from './config.ts';
 import { demoCommand } from './demo.ts';
+import { destinationCommand } from './destination.ts';
 import { doctorCommand } from './doctor.ts';
 import { importCommand } from './import.ts';
 import { mailboxCommand } from './mailbox.ts';
@@ -39,6 +40,7 @@ Example:
     demoCommand(),
     mailboxCommand(),
     rulesCommand(),
+    destinationCommand(),
     clientCommand(),
     importCommand(),
     auditCommand(),

@@ -2,6 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
+import { destinationStandings } from '../store/deliveries.ts';
 import { backlog } from '../store/emails.ts';
 import { type SubscriptionStanding, subscriptionStandings } from '../store/subscriptions.ts';
 import { countHeldUp, credentialEnds, watchMailboxes } from '../store/watch.ts';
@@ -38,6 +39,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
       heldUp: await countHeldUp(db, LIMITS.heldUpCount),
       subscriptions: await subscriptionStandings(db),
       credentialEnds: await credentialEnds(db),
+      destinations: await destinationStandings(db, LIMITS.heldUpCount),
     })),
     attempt(() => sources.queueDepth()),
     attempt(async () => {
@@ -57,6 +59,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
     heldUp: known?.heldUp ?? [],
     subscriptions: known?.subscriptions ?? [],
     credentialEnds: known?.credentialEnds ?? [],
+    destinations: known?.destinations ?? [],
     staleIntervals: sources.staleIntervals,
   };
 }

@@ -75,6 +75,7 @@ export function useApi(change: (context: ApiContext) => void = () => {}): Fixtur
           trustProxy: false,
           requestsPerMinute: 100_000,
         },
+        destinations: { allow: [] },
         gmail: { topic: null, pushAccount: null, pushAudience: null },
         poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
       },
@@ -140,6 +141,7 @@ function makeServices(raw: RawStore, enqueued: QueuedEmail[]): ApiServices {
         },
       ];
     },
+    testDestination: async () => ({ kind: 'delivered', reference: null }),
     live: async () => ({ ok: true, body: { live: true } }),
     ready: async () => ({ ok: true, body: { ready: true, reasons: [] } }),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'penstock_up 1\n' }),
