@@ -184,7 +184,10 @@ export const SETTINGS = [
   {
     path: 'destinations.allow',
     env: 'PENSTOCK_DESTINATIONS_ALLOW',
-    schema: Type.Array(Type.String({ minLength: 1, maxLength: 255 }), { uniqueItems: true }),
+    schema: Type.Array(Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,255}(/[0-9]{1,3})?$' }), {
+      uniqueItems: true,
+      description: 'hosts, addresses and networks, each once',
+    }),
     default: [],
     about:
       'Hosts, addresses and networks (10.1.0.0/16) beside the public internet that outcomes may be sent to, also without TLS.',

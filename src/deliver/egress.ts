@@ -20,7 +20,7 @@ export class AllowList {
     for (const entry of entries) {
       const text = entry.trim().toLowerCase();
       const [address = '', bits] = text.split('/');
-      if (bits !== undefined && ipaddr.isValidCIDR(text)) this.#networks.push(ipaddr.parseCIDR(text));
+      if (bits !== undefined) this.#networks.push(networkOf(text));
       else if (ipaddr.isValid(address)) {
         const one = unwrap(ipaddr.parse(address));
         this.#networks.push([one, one.kind() === 'ipv4' ? 32 : 128]);
@@ -41,6 +41,14 @@ export class AllowList {
       ([network, bits]) => network.kind() === one.kind() && one.match(network as never, bits),
     );
   }
+}
+
+/** Fails with `config_invalid`: a network that is none would allow nothing, and nobody would see why. */
+function networkOf(text: string): [ipaddr.IPv4 | ipaddr.IPv6, number] {
+  if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text);
+  throw fail('config_invalid', `destinations.allow has ${text}, which is no network.`, {
+    setting: 'destinations.allow',
+  });
 }
 
 /** Why a host may not be reached at this address; null when it may. Unknown kinds of addresses are closed. */
