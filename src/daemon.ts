@@ -6,6 +6,8 @@ import type { Logger } from 'pino';
 import { type AdminClient, ensureAdminClient } from './admin-client.ts';
 import { type ApiServer, serveApi } from './api-server.ts';
 import type { Config } from './config/settings.ts';
+import { Deliverer } from './deliver/deliverer.ts';
+import { makeSender } from './delivery.ts';
 import type { PenstockError } from './errors.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
@@ -31,6 +33,8 @@ import { Work } from './work.ts';
 export interface Daemon {
   /** Where the API is; null when this process has no api role. */
   url: string | null;
+  /** The same on this machine, when another server stands in front. */
+  localUrl: string | null;
   /** Set at the first start only. */
   adminClient: AdminClient | null;
   events: Events;
@@ -54,6 +58,8 @@ const STOP_STAGES = {
   /** The database: an embedded one writes what it holds. */
   engines: 2 * LIMITS.engineStopMs + 1_000,
 } as const;
+/** How long deliveries that are under way may take to end. */
+const DELIVERY_GRACE_MS = 3_000;
 type StopStage = keyof typeof STOP_STAGES;
 type OnStop = (stage: StopStage, step: () => Promise<void>) => void;
 
@@ -143,14 +149,18 @@ async function startParts(
   });
   const stopWatching = watchHealth(readFacts, events);
   onStop('traffic', async () => stopWatching());
+  const sender = makeSender(runtime, work);
   if (has('worker')) {
+    const deliverer = new Deliverer(runtime.db, events, sender);
+    deliverer.start();
+    onStop('traffic', () => deliverer.stop(DELIVERY_GRACE_MS));
     const maintenance = new Maintenance(runtime.db, runtime.raw, events, config.retention.processedDays);
     maintenance.start();
     onStop('traffic', () => maintenance.stop());
   }
   let api: ApiServer | null = null;
   if (has('api')) {
-    api = await serveApi({ runtime, events, work, metrics, readFacts });
+    api = await serveApi({ runtime, events, work, sender, metrics, readFacts });
     const { close } = api;
     onStop('traffic', close);
   }
@@ -180,7 +190,15 @@ async function startParts(
     queue: work.queue.backend,
     database: runtime.embedded ? 'embedded' : 'server',
   });
-  return { url: api?.url ?? null, adminClient, events, runtime, work, failed };
+  return {
+    url: api?.url ?? null,
+    localUrl: api?.localUrl ?? null,
+    adminClient,
+    events,
+    runtime,
+    work,
+    failed,
+  };
 }
 
 /** Notices make changes felt at once; without them each part looks by itself within seconds. */
@@ -195,11 +213,13 @@ function listenForNotices(
     runtime.sources.forgetRemoved().catch(() => undefined);
     work.rules.invalidate();
     work.policies.invalidate();
+    work.destinations.invalidate();
     supervisor?.review();
     void keeper?.review();
   };
   const onNotice = (notice: string): void => {
     if (notice === 'rules') work.rules.invalidate();
+    else if (notice === 'destinations') work.destinations.invalidate();
     else if (notice.startsWith('poll:')) supervisor?.wake(Number(notice.slice('poll:'.length)));
     else if (notice.startsWith('mail:')) supervisor?.hint(Number(notice.slice('mail:'.length)));
     else if (notice === 'subscriptions') void keeper?.review();

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { asPenstockError, fail, type PenstockError } from './errors.ts';
 import { LOGIN_SECRETS, type LoginSecrets, loginOption } from './mailbox-credential.ts';
-import { type Contact, listContacts } from './source/graph/contacts.ts';
+import type { Contact } from './source/graph/contacts.ts';
 import type { GraphMailbox } from './source/graph/graph-source.ts';
 import { type LoginOption, type LoginReport, type Logins, makeLogins } from './source/logins.ts';
 import { type Account, type MadeSource, makeSource } from './source/make-source.ts';
@@ -80,6 +80,7 @@ export class MailSources {
 
   /** Contacts of a Graph mailbox, up to `most`. Fails as {@link graph}, else with what Graph refused. */
   async contacts(mailbox: Mailbox, most: number): Promise<Contact[]> {
+    const { listContacts } = await import('./source/graph/contacts.ts');
     const client = (await this.graph(mailbox)).client();
     try {
       return await listContacts(client, most);
@@ -158,7 +159,7 @@ export class MailSources {
     signal: AbortSignal,
   ): Promise<PenstockError | null> {
     const option: LoginOption = { name: 'token', with: { kind: 'xoauth2', token }, refused: false };
-    const { source } = makeSource(accountOf(mailbox, makeLogins([option], this.#tokens, UNTOLD)));
+    const { source } = await makeSource(accountOf(mailbox, makeLogins([option], this.#tokens, UNTOLD)));
     try {
       await (await source.connect(signal)).close();
       return null;
@@ -186,7 +187,7 @@ export class MailSources {
     const options = await Promise.all(credentials.map((credential) => this.#option(mailbox, credential)));
     refuseUseless(options);
     const logins = makeLogins(options, this.#tokens, this.#noting(id, credentials));
-    const fresh = { ...makeSource(accountOf(mailbox, logins)), changeSeq };
+    const fresh = { ...(await makeSource(accountOf(mailbox, logins))), changeSeq };
     this.#made.set(id, fresh);
     return fresh;
   }
@@ -235,7 +236,8 @@ async function diagnoseWith(
   logins: Logins,
   signal: AbortSignal,
 ): Promise<DiagnosisStep[]> {
-  return await makeSource(accountOf(mailbox, logins)).source.diagnose(signal);
+  const { source } = await makeSource(accountOf(mailbox, logins));
+  return await source.diagnose(signal);
 }
 
 const UNTOLD: LoginReport = { used: () => undefined, refused: () => undefined };

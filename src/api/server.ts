@@ -22,6 +22,8 @@ import { limitRequests } from './http/rate-limit.ts';
 import { tellRequests } from './http/request-events.ts';
 import type { Api } from './route.ts';
 import { authRoutes, tokenRoute } from './routes/auth.ts';
+import { deliveryRoutes } from './routes/delivery.ts';
+import { destinationRoutes } from './routes/destination.ts';
 import { ruleRoutes } from './routes/email-rule.ts';
 import { emailRoutes } from './routes/incoming-email.ts';
 import { mailRoutes } from './routes/mail.ts';
@@ -84,6 +86,8 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     emailRoutes(scope, context);
     mailRoutes(scope, context);
     siteRoutes(scope, context);
+    destinationRoutes(scope, context);
+    deliveryRoutes(scope, context);
   };
   await app.register(routes, { prefix: '/api' });
   await app.register(async (scope: Api) => {

@@ -2,6 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
+import { destinationStandings } from '../store/deliveries.ts';
 import { backlog } from '../store/emails.ts';
 import { type SubscriptionStanding, subscriptionStandings } from '../store/subscriptions.ts';
 import { countHeldUp, credentialEnds, failingCredentials, watchMailboxes } from '../store/watch.ts';
@@ -40,6 +41,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
       subscriptions: await subscriptionStandings(db),
       credentialEnds: await credentialEnds(db),
       failingCredentials: await failingCredentials(db),
+      destinations: await destinationStandings(db, LIMITS.heldUpCount),
     })),
     attempt(() => sources.queueDepth()),
     attempt(async () => {
@@ -60,6 +62,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
     subscriptions: known?.subscriptions ?? [],
     credentialEnds: known?.credentialEnds ?? [],
     failingCredentials: known?.failingCredentials ?? [],
+    destinations: known?.destinations ?? [],
     staleIntervals: sources.staleIntervals,
   };
 }

@@ -14,6 +14,7 @@ const facts: Facts = {
   diskFreeBytes: 1e12,
   backlog: { waiting: 40, oldestSeconds: 12.5 },
   staleIntervals: 3,
+  destinations: [],
   heldUp: [{ mailboxId: 1, why: 'quarantined', messages: 4 }],
   subscriptions: [
     {

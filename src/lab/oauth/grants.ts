@@ -1,8 +1,8 @@
 /** What the lab's token endpoint knows and decides: applications, people who signed in, tokens. */
 import { createHash, createPublicKey, randomBytes, X509Certificate } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
+import type { LabAnswer } from '../http/answer.ts';
 import { type EntraCode, entraError, googleError } from './errors.ts';
-import type { LabAnswer } from './http-faults.ts';
 
 export type Authority = { provider: 'microsoft'; tenant: string } | { provider: 'google' };
 
