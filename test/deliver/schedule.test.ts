@@ -52,11 +52,14 @@ it.each([
   [429, 'retry', 'retry'],
   [500, 'retry', 'retry'],
   [503, 'retry', 'retry'],
-] as const)('an answer %i means %s, and to those who tell bad content by it %s', (status, loosely, strictly) => {
-  const answer = { status, retryAfterSeconds: null, text: 'why' };
-  expect(judgeStatus(answer, 'h').kind).toBe(loosely);
-  expect(judgeStrictly(answer, 'h').kind).toBe(strictly);
-});
+] as const)(
+  'an answer %i means %s, and to those who tell bad content by it %s',
+  (status, loosely, strictly) => {
+    const answer = { status, retryAfterSeconds: null, text: 'why' };
+    expect(judgeStatus(answer, 'h').kind).toBe(loosely);
+    expect(judgeStrictly(answer, 'h').kind).toBe(strictly);
+  },
+);
 
 it.each([
   ['30', 30],
@@ -70,7 +73,9 @@ it.each([
 });
 
 it('nobody can put us off for ever', () => {
-  expect(judgeStatus({ status: 429, retryAfterSeconds: 1e9, text: '' }, 'h')).toMatchObject({ waitSeconds: 86_400 });
+  expect(judgeStatus({ status: 429, retryAfterSeconds: 1e9, text: '' }, 'h')).toMatchObject({
+    waitSeconds: 86_400,
+  });
 });
 
 describe('who is told', () => {
@@ -88,7 +93,14 @@ describe('who is told', () => {
     expect(wants({ id: 1, kind: 'webhook', settings: { ...settings, ...changes } }, event)).toBe(told);
   });
 
-  const alertKey = { alertKey: 'disk/1', id: 1, subject: 's', typeId: 0, open: true, supplierReference: null };
+  const alertKey = {
+    alertKey: 'disk/1',
+    id: 1,
+    subject: 's',
+    typeId: 0,
+    open: true,
+    supplierReference: null,
+  };
   it.each<[EventType, Partial<OutcomeEvent>, string | null, boolean]>([
     ['alert.opened', {}, 'trigger', true],
     ['alert.opened', { ticket: { ...alertKey, open: false } }, null, false],
@@ -112,7 +124,11 @@ describe('who is told', () => {
   it('a problem is known by its alert key, however long', () => {
     const digest = (text: string): string => `digest of ${text.length}`;
     const key = (alertKey: string | null) =>
-      incidentKey(outcome(1, 'alert.opened', { ticket: { ...outcome(1).ticket!, alertKey } }), 'here', digest);
+      incidentKey(
+        outcome(1, 'alert.opened', { ticket: { ...outcome(1).ticket!, alertKey } }),
+        'here',
+        digest,
+      );
     expect([key('disk/1'), key('x'.repeat(255)).length, key('x'.repeat(256)), key(null)]).toEqual([
       'disk/1',
       255,

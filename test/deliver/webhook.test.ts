@@ -21,7 +21,11 @@ async function startWebhook(concurrency = 4) {
 describe('a webhook', () => {
   it('gets each outcome once, signed, in its published shape', async () => {
     const { receivers, outbox, destination } = await startWebhook();
-    await outbox.tell(destination, outcome(1), outcome(2, 'alert.opened', { fields: [{ field: '__proto__', value: 'x' }] }));
+    await outbox.tell(
+      destination,
+      outcome(1),
+      outcome(2, 'alert.opened', { fields: [{ field: '__proto__', value: 'x' }] }),
+    );
     await outbox.deliverer.run();
     expect(await outbox.states()).toEqual(['delivered', 'delivered']);
     const bodies = receivers.of('webhook').map(({ body }) => body);
@@ -37,12 +41,16 @@ describe('a webhook', () => {
 
   it('T28: what mail brings along never becomes a header, nor a line of its own', async () => {
     const { receivers, outbox, destination } = await startWebhook();
-    const email = { ...outcome(1).email, subject: 'x\r\nBcc: a@b\u0000\u001b[31m', from: '"a\r\nwebhook-id: msg_x" <a@b>' };
+    const email = {
+      ...outcome(1).email,
+      subject: 'x\r\nBcc: a@b\u0000\u001b[31m',
+      from: '"a\r\nwebhook-id: msg_x" <a@b>',
+    };
     await outbox.tell(destination, outcome(1, 'ticket.created', { email }));
     await outbox.deliverer.run();
     const [post] = receivers.of('webhook');
     expect(Object.keys(post!.headers)).not.toContain('bcc');
-    expect(post!.text).not.toMatch(/[\r\n\u001b]/);
+    for (const character of ['\r', '\n', '\u001b']) expect(post!.text).not.toContain(character);
     expect((post!.body.data as { email: { subject: string } }).email.subject).toBe('x\r\nBcc: a@b\u001b[31m');
   });
 
@@ -51,7 +59,9 @@ describe('a webhook', () => {
     const next = newSigningKey();
     const { db, keys, allowed } = outbox;
     const change = (secret: string) =>
-      db.transaction().execute((tx) => changeDestination({ tx, keys, allowed, actor: 'test' }, destination.id, { secret }));
+      db
+        .transaction()
+        .execute((tx) => changeDestination({ tx, keys, allowed, actor: 'test' }, destination.id, { secret }));
     await change(`${next} ${key}`);
     receivers.webhookKeys = [key, next];
     await outbox.tell(destination, outcome(1));
@@ -70,7 +80,13 @@ describe('a webhook', () => {
     expect(kept).toHaveLength(1);
     expect(kept[0]!.ciphertext.includes(key)).toBe(false);
     expect(await readSecret(outbox.db, outbox.keys, `destination:${destination.id}`, 'keys')).toBe(key);
-    for (const bad of ['whsec_short', 'secret words', `${key}!`, '', Array(6).fill(newSigningKey()).join(' ')]) {
+    for (const bad of [
+      'whsec_short',
+      'secret words',
+      `${key}!`,
+      '',
+      Array(6).fill(newSigningKey()).join(' '),
+    ]) {
       const message = (() => {
         try {
           readSigningKeys(bad);
@@ -102,7 +118,9 @@ describe('a webhook', () => {
     const { db, keys, allowed } = outbox;
     await db
       .transaction()
-      .execute((tx) => changeDestination({ tx, keys, allowed, actor: 'test' }, destination.id, { enabled: true }));
+      .execute((tx) =>
+        changeDestination({ tx, keys, allowed, actor: 'test' }, destination.id, { enabled: true }),
+      );
     await outbox.deliverer.run();
     expect(await outbox.states()).toEqual(['delivered', 'delivered']);
     expect(receivers.webhookIds()).toHaveLength(2);
@@ -163,12 +181,19 @@ it('a delivery that never gets through is given up after days, shown, and sent a
     await outbox.passTime(86_400);
   }
   const [row] = await outbox.rows({ state: 'dead' });
-  expect(row).toMatchObject({ attempts: 10, errorCode: 'destination_failed', error: expect.stringContaining('500') });
+  expect(row).toMatchObject({
+    attempts: 10,
+    errorCode: 'destination_failed',
+    error: expect.stringContaining('500'),
+  });
   expect(outbox.of('delivery.dead')).toHaveLength(1);
   expect(receivers.of('webhook')).toHaveLength(10);
   remove();
   const wish = { destinationId: destination.id };
-  expect(await outbox.db.transaction().execute((tx) => replayDeliveries(tx, wish))).toEqual({ replayed: 1, outdated: 0 });
+  expect(await outbox.db.transaction().execute((tx) => replayDeliveries(tx, wish))).toEqual({
+    replayed: 1,
+    outdated: 0,
+  });
   await outbox.passTime(LIMITS.breakerSecondsMost);
   await outbox.deliverer.run();
   expect(await outbox.states()).toEqual(['delivered']);

@@ -122,12 +122,15 @@ describe('spellings in URLs', () => {
     expect(await codeOf(send(new Egress(NOBODY), url))).toBe('egress_blocked');
   });
 
-  it.each(['http://example.org/', 'file:///etc/passwd', 'gopher://example.org/', 'https://u:p@example.org/', 'no url'])(
-    '%s is refused',
-    async (url) => {
-      expect(await codeOf(send(new Egress(NOBODY), url))).toBe('validation_failed');
-    },
-  );
+  it.each([
+    'http://example.org/',
+    'file:///etc/passwd',
+    'gopher://example.org/',
+    'https://u:p@example.org/',
+    'no url',
+  ])('%s is refused', async (url) => {
+    expect(await codeOf(send(new Egress(NOBODY), url))).toBe('validation_failed');
+  });
 });
 
 /** Answers with these addresses, one list after the other. */
@@ -135,14 +138,22 @@ function resolving(...answers: string[][]): Resolver {
   let turn = 0;
   const resolver = (_host: string, _options: object, done: (...args: unknown[]) => void): void => {
     const addresses = answers[Math.min(turn++, answers.length - 1)]!;
-    done(null, addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })));
+    done(
+      null,
+      addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+    );
   };
   return resolver as unknown as typeof lookup;
 }
 
 describe('names', () => {
   it('that lead inside are not reached, whatever else they lead to', async () => {
-    for (const addresses of [['127.0.0.1'], ['8.8.8.8', '10.0.0.1'], ['::ffff:10.0.0.1'], ['169.254.169.254']])
+    for (const addresses of [
+      ['127.0.0.1'],
+      ['8.8.8.8', '10.0.0.1'],
+      ['::ffff:10.0.0.1'],
+      ['169.254.169.254'],
+    ])
       expect(await codeOf(send(new Egress(NOBODY, resolving(addresses)), 'https://evil.example/'))).toBe(
         'egress_blocked',
       );
@@ -189,8 +200,16 @@ it('a blocked delivery uses up no attempt, says why, and goes out when the setti
   await outbox.tell(destination, outcome(1), outcome(2));
   await outbox.deliverer.run();
   expect(await outbox.rows()).toMatchObject([
-    { state: 'pending', attempts: 0, errorCode: 'egress_blocked', error: expect.stringContaining('destinations.allow') },
+    {
+      state: 'pending',
+      attempts: 0,
+      errorCode: 'egress_blocked',
+      error: expect.stringContaining('destinations.allow'),
+    },
     { state: 'pending', attempts: 0 },
   ]);
-  expect(await outbox.destination(destination.id)).toMatchObject({ enabled: true, lastErrorCode: 'egress_blocked' });
+  expect(await outbox.destination(destination.id)).toMatchObject({
+    enabled: true,
+    lastErrorCode: 'egress_blocked',
+  });
 });
