@@ -1,20 +1,18 @@
-/** From a mail on a server to four other systems, one of which is away; and through a kill -9 in the middle. */
+/** From a mail on a server to four other systems, one of which is away. */
 import { expect, it } from 'vitest';
 import { Deliverer } from '../../src/deliver/deliverer.ts';
 import { AllowList } from '../../src/deliver/egress.ts';
 import { addDestination } from '../../src/deliver/save.ts';
 import { newSigningKey } from '../../src/deliver/webhook.ts';
 import { makeSender } from '../../src/delivery.ts';
-import type { DeliveryCrashPoint } from '../../src/lab/crash-point.ts';
-import { Events } from '../../src/observe/events.ts';
 import type { Runtime } from '../../src/runtime.ts';
 import { listDeliveries } from '../../src/store/deliveries.ts';
 import { saveRule } from '../../src/store/rules.ts';
 import { makeRule, ruleWithSlot } from '../rule/fixtures.ts';
 import { simpleMessage } from '../support/messages.ts';
-import { Pipe, startDaemon } from '../support/pipe.ts';
+import { Pipe } from '../support/pipe.ts';
 import { HALO_SECRET, Receivers, ROUTING_KEY } from '../support/receivers.ts';
-import { Site, until } from '../support/site.ts';
+import { Site } from '../support/site.ts';
 
 const ALLOW = { PENSTOCK_DESTINATIONS_ALLOW: '127.0.0.1' };
 
@@ -97,34 +95,3 @@ it('outcomes reach all four kinds of destination, though one is away at first; i
   expect(reached.sort()).toEqual(['duty', 'halo', 'hub', 'oncall']);
   await deliverer.stop(0);
 });
-
-it.each<DeliveryCrashPoint>(['after-delivery-claim', 'after-delivery'])(
-  'kill -9 at %s: the next process delivers, and the receiver can tell what it has',
-  async (point) => {
-    const receivers = await Receivers.start();
-    const site = await Site.start({ backend: 'postgres' });
-    await addAll(site.runtime, receivers);
-    await site.addMailbox('desk');
-    site.deliver('desk', simpleMessage('printer'));
-    const daemon = startDaemon(site, { ...ALLOW, PENSTOCK_CRASH_AT: point });
-    await until(
-      () => daemon.hasEnded,
-      () => `it did not die at ${point}:\n${daemon.output}`,
-    );
-    expect(await daemon.ended).toEqual({ code: null, signal: 'SIGKILL' });
-    const { db } = site.runtime;
-    const before = await listDeliveries(db, { count: 10 });
-    expect(before.map(({ state }) => state)).toEqual(['pending', 'pending']);
-
-    await db.updateTable('delivery').set({ claimed_until: null }).execute();
-    await site.passTime(600);
-    const pipe = await Pipe.start(site, { env: ALLOW });
-    const deliverer = new Deliverer(pipe.runtime.db, new Events(), makeSender(pipe.runtime, pipe.work));
-    await deliverer.run();
-    const after = await listDeliveries(db, { count: 10 });
-    expect(after.map(({ state }) => state)).toEqual(['delivered', 'delivered']);
-    expect(receivers.webhookIds()).toHaveLength(1);
-    expect(receivers.halo.mails.size).toBe(1);
-    await deliverer.stop(0);
-  },
-);
