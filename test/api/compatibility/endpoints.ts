@@ -1,0 +1,48 @@
+/** All endpoints of the table, in the order of the page. */
+import { emailRule } from './email-rule.ts';
+import { emailStore } from './email-store.ts';
+import { formattedEmail } from './formatted-email.ts';
+import { mailboxCredential } from './mailbox-credential.ts';
+import { outgoingEmail } from './outgoing-email.ts';
+import type { AnyEndpoint } from './row.ts';
+
+export const ENDPOINTS: readonly AnyEndpoint[] = [
+  mailboxCredential,
+  emailRule,
+  emailStore,
+  outgoingEmail,
+  formattedEmail,
+];
+
+/** Calls that Halo does not have. They are described in the API's own document. */
+export const OURS: readonly string[] = [
+  'POST /Mailbox/{id}/poll',
+  'POST /Mailbox/{id}/refetch',
+  'POST /EmailRule/test',
+  'POST /incomingemail/release',
+  'GET /incomingemail/{id}/raw',
+  'GET /incomingemail/{id}/trace',
+  'POST /incomingemail/{id}/release',
+  'GET /Site',
+  'POST /Site',
+  'DELETE /Site/{id}',
+];
+
+/** Calls whose rows are still to be written. */
+export const UNWRITTEN: readonly string[] = [
+  'GET /AuthInfo',
+  'GET /Lookup',
+  'GET /Mailbox',
+  'POST /Mailbox',
+  'GET /Mailbox/{id}',
+  'DELETE /Mailbox/{id}',
+  'GET /Mailbox/{id}/OutlookContacts',
+  'GET /incomingemail',
+  'POST /incomingemail',
+  'GET /incomingemail/{id}',
+  'DELETE /incomingemail/{id}',
+  'POST /Mail/Integrator/IMAP',
+  'POST /Mail/Integrator/Pop3',
+  'POST /Mail/ProcessMail',
+  'POST /Mail/Azure',
+];
