@@ -31,12 +31,12 @@ interface Parts {
 
 export async function serveApi(parts: Parts): Promise<ApiServer> {
   const { runtime, events } = parts;
-  const { server, poller, gmail } = runtime.config;
+  const { server, poller, gmail, mail } = runtime.config;
   const api = await buildApi({
     db: runtime.db,
     keys: runtime.keys,
     events,
-    config: { server, poller, gmail },
+    config: { server, poller, gmail, mail },
     version: VERSION,
     services: bindServices(parts),
   });

@@ -22,6 +22,7 @@ import { limitRequests } from './http/rate-limit.ts';
 import { tellRequests } from './http/request-events.ts';
 import type { Api } from './route.ts';
 import { authRoutes, tokenRoute } from './routes/auth.ts';
+import { controlRoutes } from './routes/control.ts';
 import { ruleRoutes } from './routes/email-rule.ts';
 import { emailRoutes } from './routes/incoming-email.ts';
 import { mailRoutes } from './routes/mail.ts';
@@ -31,6 +32,7 @@ import { operationRoutes } from './routes/operations.ts';
 import { outlookContactRoutes } from './routes/outlook-contacts.ts';
 import { refetchRoute } from './routes/refetch.ts';
 import { siteRoutes } from './routes/site.ts';
+import { userRoutes } from './routes/users.ts';
 import type { ApiContext } from './services.ts';
 
 /** Builds the API, ready to listen or to be injected. */
@@ -80,6 +82,8 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     emailRoutes(scope, context);
     mailRoutes(scope, context);
     siteRoutes(scope, context);
+    userRoutes(scope, context);
+    controlRoutes(scope, context);
   };
   await app.register(routes, { prefix: '/api' });
   await app.register(async (scope: Api) => {

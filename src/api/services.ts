@@ -63,7 +63,7 @@ export interface ApiContext {
   db: Database;
   keys: Keyring;
   events: Events;
-  config: Pick<Config, 'server' | 'poller' | 'gmail'>;
+  config: Pick<Config, 'server' | 'poller' | 'gmail' | 'mail'>;
   version: string;
   services: ApiServices;
   /** Keys that pushes of Pub/Sub are signed with; Google's when not given. */

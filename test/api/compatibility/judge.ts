@@ -3,14 +3,16 @@
 import { ruleFromHalo } from '../../../src/api/halo/email-rule.ts';
 import { draftMailbox } from '../../../src/api/halo/mailbox-draft.ts';
 import type { MailboxItem } from '../../../src/api/halo/mailbox-fields.ts';
-import { type Config, SETTINGS } from '../../../src/config/settings.ts';
+import type { Config } from '../../../src/config/settings.ts';
 import { analyse, isFailure } from '../../../src/process/analysis.ts';
 import { decideBatch, prepare } from '../../../src/process/decide.ts';
 import { processingPolicy } from '../../../src/process/policy.ts';
 import { World, type WorldTicket } from '../../../src/process/world.ts';
 import type { RequesterRow } from '../../../src/store/tickets.ts';
+import type { Control } from '../../../src/ticket/control.ts';
 import type { Outcome } from '../../../src/ticket/outcome.ts';
 import type { SiteAddresses } from '../../../src/ticket/site.ts';
+import { defaultMail } from '../../support/default-mail.ts';
 
 export interface Case {
   /** Lines of the message. */
@@ -20,6 +22,7 @@ export interface Case {
   rule?: Record<string, unknown>;
   /** Settings of the installation, below `mail`. */
   mail?: Partial<Config['mail']>;
+  control?: Control;
   sites?: SiteAddresses[];
   requesters?: RequesterRow[];
   tickets?: WorldTicket[];
@@ -55,6 +58,7 @@ export async function judge(given: Case): Promise<Outcome> {
     new Map([[1, mailbox]]),
     { ...defaultMail(), ...given.mail },
     given.sites ?? [],
+    given.control ?? {},
   );
   const answer = await analyse({
     messages: [{ id: 1, raw: { inline: Buffer.from(given.message.join('\r\n')) } }],
@@ -72,12 +76,4 @@ export async function judge(given: Case): Promise<Outcome> {
   const world = new World({ tickets: [], messages: [], requesters: given.requesters ?? [] });
   for (const ticket of given.tickets ?? []) world.addTicket(structuredClone(ticket));
   return decideBatch([prepare(result, email, known, policy)], world, policy)[0]!.outcome;
-}
-
-/** Defaults of the settings below `mail`. */
-function defaultMail(): Config['mail'] {
-  const own = SETTINGS.filter(({ path }) => path.startsWith('mail.'));
-  return Object.fromEntries(
-    own.map((setting) => [setting.path.slice('mail.'.length), setting.default]),
-  ) as unknown as Config['mail'];
 }
