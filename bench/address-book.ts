@@ -92,7 +92,7 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** First names are unevenly frequent; a third of the people have a middle name, each an address of its own. */
+/** Some names are more frequent than others; a third of the people have a middle name, each an address of its own. */
 async function fill(): Promise<void> {
   const { db } = connection;
   // Indexes are made at the end, as they stand in the schema: that is faster.
@@ -106,9 +106,11 @@ async function fill(): Promise<void> {
       select first || case when n % 3 = 0 then ' ' || substr(md5(n::text), 1, 6) else '' end || ' ' || last, first, last,
         lower('u' || n || '@client' || n % 500 || '.example.com'), n % 500 + 1, n % 2000 + 1,
         jsonb_build_object('phonenumber', '+1 555 ' || lpad((n % 1000000)::text, 7, '0'))
-      from (select n, (${FIRST}::text[])[1 + (hashint4(n) & 1023) * 12 / 1024] as first,
-          (${LAST}::text[])[1 + (hashint4(n + 7) & 1023) * 10 / 1024] || (hashint4(n + 3) & 255) as last
-        from generate_series(${from}::int, ${Math.min(users, from + 49_999)}::int) as n) as people`.execute(db);
+      from (select n, (${FIRST}::text[])[1 + floor(power((hashint4(n) & 65535) / 65536.0, 2) * ${FIRST.length})::int] as first,
+          (${LAST}::text[])[1 + floor(power((hashint4(n + 7) & 65535) / 65536.0, 2) * ${LAST.length})::int] || (hashint4(n + 3) & 31) as last
+        from generate_series(${from}::int, ${Math.min(users, from + 49_999)}::int) as n) as people`.execute(
+      db,
+    );
   }
   await sql`set statement_timeout = 0; set maintenance_work_mem = '512MB'`.execute(db);
   for (const { definition } of indexes) await sql`${sql.raw(definition)}`.execute(db);

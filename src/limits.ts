@@ -112,8 +112,10 @@ export const LIMITS = {
   notificationsPerMinute: 30_000,
   notificationsWaiting: 20_000,
   pageSize: 1_000,
-  /** Hits of a search in the address book that are counted and sorted; and words that are looked for. */
-  addressBookHits: 10_000,
+  /** Hits of a search in the address book that are counted and sorted; expected ones that are not even collected. */
+  addressBookHits: 5_000,
+  addressBookDense: 20_000,
+  /** Words of a search. */
   addressBookWords: 8,
   /** Larger messages are not put into JSON; they are downloaded. */
   rawInJsonBytes: 32 * 1024 * 1024,

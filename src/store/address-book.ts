@@ -1,7 +1,7 @@
 /**
  * Searches in the address book. A directory of a million users answers in milliseconds, because a search never looks at
  * more rows than it must: words of three letters and more are found by a trigram index, of which a bounded number of
- * hits is sorted; a search with more hits than that goes through the index of names, where they are dense.
+ * hits is sorted; a search that most users fit goes through the index of names, where its hits are dense.
  */
 import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely';
 import { LIMITS } from '../limits.ts';
@@ -55,7 +55,7 @@ export interface UserOrder {
 
 export interface UserPage {
   users: (User & { siteName: string | null })[];
-  /** How many there are in all. Of a search exact up to a limit; above it not less than what this page proves. */
+  /** How many there are in all. Of a search exact up to a limit; above it the limit, or what this page proves. */
   total: number;
 }
 
@@ -84,27 +84,35 @@ export async function searchUsers(
     return { users: await usersOf(db, ids), total: Number(count) };
   }
   const most = LIMITS.addressBookHits;
-  // Without the fence the planner may take the order's index and, where it guessed wrong, read the whole table.
-  const { rows } = await sql<{ id: number; total: number }>`
-    with found as materialized (select * from requester where ${where} limit ${most + 1})
-    select page.id, counted.total from (select count(*) as total from found) counted left join lateral (
-      select requester.id from found as requester order by ${sorted} limit ${limit} offset ${offset}) page
-      on counted.total <= ${most}`.execute(db);
-  const total = Number(rows[0]!.total);
-  if (total <= most) {
-    return {
-      users: await usersOf(
-        db,
-        rows.flatMap(({ id }) => (id === null ? [] : [id])),
-      ),
-      total,
-    };
+  if ((await estimate(db, where)) <= LIMITS.addressBookDense) {
+    // Without the fence the planner may take the order's index and, where it guessed wrong, read the whole table.
+    const { rows } = await sql<{ id: number | null; total: number }>`
+      with found as materialized (select * from requester where ${where} limit ${most + 1})
+      select page.id, counted.total from (select count(*) as total from found) counted left join lateral (
+        select requester.id from found as requester order by ${sorted} limit ${limit} offset ${offset}) page
+        on counted.total <= ${most}`.execute(db);
+    const total = Number(rows[0]!.total);
+    if (total <= most)
+      return {
+        users: await usersOf(
+          db,
+          rows.flatMap(({ id }) => id ?? []),
+        ),
+        total,
+      };
   }
   // One more than asked for tells whether there is another page.
   const dense = sql`select id from requester where ${where} order by ${sorted} limit ${limit + 1} offset ${offset}`;
   const ids = await idsOf(db, dense);
   const proven = ids.length === 0 ? 0 : offset + ids.length;
   return { users: await usersOf(db, ids.slice(0, limit)), total: Math.max(most, proven) };
+}
+
+/** How many rows the planner expects, from its sample of the table. */
+async function estimate(db: Database, where: RawBuilder<unknown>): Promise<number> {
+  const { rows } = await sql<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>`
+    explain (format json) select 1 from requester where ${where}`.execute(db);
+  return rows[0]!['QUERY PLAN'][0].Plan['Plan Rows'];
 }
 
 async function idsOf(db: Database, query: RawBuilder<unknown>): Promise<number[]> {

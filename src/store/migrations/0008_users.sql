@@ -39,6 +39,9 @@ create index requester_name on requester ((lower(name) collate "C"), id);
 create index requester_client on requester (client_id) where client_id <> 0;
 create index requester_site on requester (site_id) where site_id <> 0;
 
+-- How frequent a word is decides how it is looked for; the sample must be large enough to tell.
+alter table requester alter column words set statistics 1000;
+
 create table control (
   -- One row.
   id        integer primary key default 1 check (id = 1),

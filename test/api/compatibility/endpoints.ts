@@ -1,4 +1,6 @@
 /** All endpoints of the table, in the order of the page. */
+import { addressBook } from './address-book.ts';
+import { control } from './control.ts';
 import { emailRule } from './email-rule.ts';
 import { emailStore } from './email-store.ts';
 import { formattedEmail } from './formatted-email.ts';
@@ -12,6 +14,8 @@ export const ENDPOINTS: readonly AnyEndpoint[] = [
   emailStore,
   outgoingEmail,
   formattedEmail,
+  addressBook,
+  control,
 ];
 
 /** Calls that Halo does not have. They are described in the API's own document. */
@@ -48,10 +52,4 @@ export const UNWRITTEN: readonly string[] = [
   'POST /Mail/Azure',
   'POST /Mail/Integrator/Azure',
   'POST /Mail/Integrator/Google',
-  'GET /EmailAddressBook',
-  'GET /Users',
-  'POST /Users',
-  'GET /Users/{id}',
-  'GET /Control',
-  'POST /Control',
 ];
