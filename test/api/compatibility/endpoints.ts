@@ -4,13 +4,17 @@ import { control } from './control.ts';
 import { emailRule } from './email-rule.ts';
 import { emailStore } from './email-store.ts';
 import { formattedEmail } from './formatted-email.ts';
+import { incomingEmail } from './incoming-email.ts';
+import { mail } from './mail.ts';
 import { mailboxCredential } from './mailbox-credential.ts';
 import { outgoingEmail } from './outgoing-email.ts';
 import type { AnyEndpoint } from './row.ts';
 
 export const ENDPOINTS: readonly AnyEndpoint[] = [
+  mail,
   mailboxCredential,
   emailRule,
+  incomingEmail,
   emailStore,
   outgoingEmail,
   formattedEmail,
@@ -42,14 +46,4 @@ export const UNWRITTEN: readonly string[] = [
   'GET /Mailbox/{id}',
   'DELETE /Mailbox/{id}',
   'GET /Mailbox/{id}/OutlookContacts',
-  'GET /incomingemail',
-  'POST /incomingemail',
-  'GET /incomingemail/{id}',
-  'DELETE /incomingemail/{id}',
-  'POST /Mail/Integrator/IMAP',
-  'POST /Mail/Integrator/Pop3',
-  'POST /Mail/ProcessMail',
-  'POST /Mail/Azure',
-  'POST /Mail/Integrator/Azure',
-  'POST /Mail/Integrator/Google',
 ];
