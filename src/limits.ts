@@ -112,9 +112,8 @@ export const LIMITS = {
   notificationsPerMinute: 30_000,
   notificationsWaiting: 20_000,
   pageSize: 1_000,
-  /** Hits of a search in the address book that are counted and sorted; expected ones that are not even collected. */
-  addressBookHits: 5_000,
-  addressBookDense: 20_000,
+  /** Hits of a search in the address book that are collected, so that they are counted and sorted. */
+  addressBookHits: 50_000,
   /** Words of a search. */
   addressBookWords: 8,
   /** Larger messages are not put into JSON; they are downloaded. */

@@ -67,11 +67,9 @@ export async function searchUsers(
   offset: number,
 ): Promise<UserPage> {
   const where = sql.join(conditionsOf(filter), sql` and `);
-  const sorted = sql.join(
-    [...order, { column: 'id', descending: false } as const].map(
-      ({ column, descending }) => sql`${ORDER[column]} ${sql.raw(descending ? 'desc' : 'asc')}`,
-    ),
-  );
+  const keys = [...order, { column: 'id', descending: false } as const];
+  const direction = ({ descending }: UserOrder) => sql.raw(descending ? 'desc' : 'asc');
+  const sorted = sql.join(keys.map((key) => sql`${ORDER[key.column]} ${direction(key)}`));
   if (wordsOf(filter).length === 0) {
     const [ids, { count }] = [
       await idsOf(
@@ -84,12 +82,16 @@ export async function searchUsers(
     return { users: await usersOf(db, ids), total: Number(count) };
   }
   const most = LIMITS.addressBookHits;
-  if ((await estimate(db, where)) <= LIMITS.addressBookDense) {
+  if ((await estimate(db, where)) <= most) {
+    const columns = sql.join(
+      keys.map(({ column }, index) => sql`${ORDER[column]} as ${sql.ref(`k${index}`)}`),
+    );
+    const byKeys = sql.join(keys.map((key, index) => sql`${sql.ref(`k${index}`)} ${direction(key)}`));
     // Without the fence the planner may take the order's index and, where it guessed wrong, read the whole table.
     const { rows } = await sql<{ id: number | null; total: number }>`
-      with found as materialized (select * from requester where ${where} limit ${most + 1})
+      with found as materialized (select requester.id, ${columns} from requester where ${where} limit ${most + 1})
       select page.id, counted.total from (select count(*) as total from found) counted left join lateral (
-        select requester.id from found as requester order by ${sorted} limit ${limit} offset ${offset}) page
+        select id from found order by ${byKeys} limit ${limit} offset ${offset}) page
         on counted.total <= ${most}`.execute(db);
     const total = Number(rows[0]!.total);
     if (total <= most)

@@ -6,12 +6,16 @@ import { emailStore } from './email-store.ts';
 import { formattedEmail } from './formatted-email.ts';
 import { incomingEmail } from './incoming-email.ts';
 import { mail } from './mail.ts';
+import { mailbox } from './mailbox.ts';
 import { mailboxCredential } from './mailbox-credential.ts';
 import { outgoingEmail } from './outgoing-email.ts';
 import type { AnyEndpoint } from './row.ts';
+import { signIn } from './sign-in.ts';
 
 export const ENDPOINTS: readonly AnyEndpoint[] = [
+  signIn,
   mail,
+  mailbox,
   mailboxCredential,
   emailRule,
   incomingEmail,
@@ -35,15 +39,4 @@ export const OURS: readonly string[] = [
   'GET /Site',
   'POST /Site',
   'DELETE /Site/{id}',
-];
-
-/** Calls whose rows are still to be written. */
-export const UNWRITTEN: readonly string[] = [
-  'GET /AuthInfo',
-  'GET /Lookup',
-  'GET /Mailbox',
-  'POST /Mailbox',
-  'GET /Mailbox/{id}',
-  'DELETE /Mailbox/{id}',
-  'GET /Mailbox/{id}/OutlookContacts',
 ];
