@@ -7,6 +7,7 @@ import { type AdminClient, ensureAdminClient } from './admin-client.ts';
 import { type ApiServer, serveApi } from './api-server.ts';
 import type { Config } from './config/settings.ts';
 import type { PenstockError } from './errors.ts';
+import { gmailPull } from './gmail-pull.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
 import { SubscriptionKeeper } from './intake/subscription-keeper.ts';
@@ -171,6 +172,11 @@ async function startParts(
   if (keeper !== null) {
     keeper.start();
     onStop('traffic', () => keeper.stop());
+  }
+  const pull = has('poller') ? await gmailPull(runtime, events) : null;
+  if (pull !== null) {
+    pull.start();
+    onStop('traffic', () => pull.stop());
   }
   const listener = listenForNotices(runtime, work, supervisor, keeper);
   await listener.start();

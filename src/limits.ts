@@ -109,6 +109,8 @@ export const LIMITS = {
   notificationBytes: 1024 * 1024,
   notificationsPerMinute: 30_000,
   notificationsWaiting: 20_000,
+  /** Notifications fetched in one call of Pub/Sub, which allows 1,000. */
+  notificationsPulled: 500,
   pageSize: 1_000,
   /** Larger messages are not put into JSON; they are downloaded. */
   rawInJsonBytes: 32 * 1024 * 1024,

@@ -76,6 +76,11 @@ export class MailSources {
     return isOauth ? credentialOf(mailbox, await this.secrets(mailbox.id)) : null;
   }
 
+  /** Tokens of a credential that is of no mailbox. */
+  tokensOf(credential: Credential): AccessTokens {
+    return accessTokens(this.#tokens, [credential]);
+  }
+
   async secrets(mailboxId: number): Promise<LoginSecrets> {
     const found: LoginSecrets = {};
     for (const name of LOGIN_SECRETS) {
