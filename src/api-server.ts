@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { buildApi } from './api/server.ts';
 import type { ApiServices, OperationalAnswer } from './api/services.ts';
+import type { Sender } from './deliver/sender.ts';
 import { fail } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import type { ParsedMessage } from './message/message.ts';
@@ -28,18 +29,19 @@ interface Parts {
   runtime: Runtime;
   events: Events;
   work: Work;
+  sender: Sender;
   metrics: Metrics;
   readFacts(): Promise<Facts>;
 }
 
 export async function serveApi(parts: Parts): Promise<ApiServer> {
   const { runtime, events } = parts;
-  const { server, poller, gmail } = runtime.config;
+  const { server, poller, gmail, destinations } = runtime.config;
   const api = await buildApi({
     db: runtime.db,
     keys: runtime.keys,
     events,
-    config: { server, poller, gmail },
+    config: { server, poller, gmail, destinations },
     version: VERSION,
     services: bindServices(parts),
   });
@@ -58,7 +60,7 @@ export async function serveApi(parts: Parts): Promise<ApiServer> {
   return { url: server.publicUrl ?? localUrl, localUrl, close: () => api.close() };
 }
 
-function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices {
+function bindServices({ runtime, work, sender, metrics, readFacts }: Parts): ApiServices {
   const liveness = createLiveness();
   const inThread = <T>(task: ThreadTask, bytes: number): Promise<T> =>
     work.pool.run<T>(task, {
@@ -78,7 +80,9 @@ function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices
     explain: (rules, bytes, mailboxId) =>
       inThread<Explanation>({ kind: 'explain', rules, bytes, mailboxId }, bytes.length),
     diagnose: (mailbox, secrets, signal) => runtime.sources.diagnoseDraft(mailbox, secrets, signal),
+    signIns: runtime.signIns,
     contacts: (mailbox) => runtime.sources.contacts(mailbox, LIMITS.contacts),
+    testDestination: (destination, messageId) => sender.test(destination, messageId),
     async live(): Promise<OperationalAnswer> {
       const { live, reason } = liveness();
       return { ok: live, body: { live, reason } };

@@ -8,6 +8,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   demo: async () => (await import('./demo.ts')).demoCommand(),
   mailbox: async () => (await import('./mailbox.ts')).mailboxCommand(),
   rules: async () => (await import('./rules.ts')).rulesCommand(),
+  destination: async () => (await import('./destination.ts')).destinationCommand(),
   client: async () => (await import('./client.ts')).clientCommand(),
   import: async () => (await import('./import.ts')).importCommand(),
   audit: async () => (await import('./audit.ts')).auditCommand(),

@@ -203,6 +203,17 @@ export const SETTINGS = [
     about: 'Key of the service account that may fetch from it, the JSON file that Google gives.',
   },
   {
+    path: 'destinations.allow',
+    env: 'PENSTOCK_DESTINATIONS_ALLOW',
+    schema: Type.Array(Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,255}(/[0-9]{1,3})?$' }), {
+      uniqueItems: true,
+      description: 'hosts, addresses and networks, each once',
+    }),
+    default: [],
+    about:
+      'Hosts, addresses and networks (10.1.0.0/16) beside the public internet that outcomes may be sent to, also without TLS.',
+  },
+  {
     path: 'retention.processedDays',
     env: 'PENSTOCK_RETENTION_DAYS',
     schema: Type.Integer({ minimum: 0 }),
@@ -319,6 +330,7 @@ export interface Config {
   };
   gmail: { topic: string | null; pushAccount: string | null; pushAudience: string | null };
   pubsub: { subscription: string | null; keyFile: string | null };
+  destinations: { allow: string[] };
   retention: { processedDays: number };
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; format: 'auto' | 'json' | 'pretty' };
   mail: {

@@ -83,6 +83,7 @@ export async function startPush(options: PushOptions): Promise<Push> {
     config: {
       server: { host: '', port: 0, publicUrl: url, trustProxy: false, requestsPerMinute: 1_000 },
       poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
+      destinations: { allow: [] },
       gmail: { topic: null, pushAccount: options.gmail?.account ?? null, pushAudience: null },
     },
     version: '0.0.0-test',

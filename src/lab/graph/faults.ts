@@ -18,6 +18,7 @@ export type RouteName =
   | 'list-contacts'
   | 'create-subscription'
   | 'get-subscription'
+  | 'list-subscriptions'
   | 'renew-subscription'
   | 'reauthorize-subscription'
   | 'delete-subscription';

@@ -16,6 +16,7 @@ const REQUEST_BYTES = 4 * 1024 * 1024;
 
 const SUBSCRIPTIONS: readonly { name: RouteName; method: string; path: string }[] = [
   { name: 'create-subscription', method: 'POST', path: '/subscriptions' },
+  { name: 'list-subscriptions', method: 'GET', path: '/subscriptions' },
   { name: 'get-subscription', method: 'GET', path: '/subscriptions/:subscription' },
   { name: 'renew-subscription', method: 'PATCH', path: '/subscriptions/:subscription' },
   { name: 'delete-subscription', method: 'DELETE', path: '/subscriptions/:subscription' },

@@ -180,6 +180,8 @@ export class LabGraphServer extends LabHttpServer<LoggedRequest> {
           this.#require(grant, 'read', mailbox);
           return mailbox;
         });
+      case 'list-subscriptions':
+        return this.subscriptions.list();
       case 'renew-subscription':
         return this.subscriptions.renew(id, body);
       case 'reauthorize-subscription':

@@ -82,6 +82,10 @@ export class Subscriptions {
     return created(entity(subscription));
   }
 
+  list(): LabAnswer {
+    return ok({ value: [...this.all.values()].map(entity) });
+  }
+
   get(id: string): LabAnswer {
     return ok(entity(this.#find(id)));
   }
