@@ -35,10 +35,10 @@ export interface Subscriptions {
   /** Null when the subscription is gone: make another one then. Its secret stays as it was. */
   renew(id: string, wish: SubscriptionWish, signal: AbortSignal): Promise<RenewedSubscription | null>;
   /**
-   * Removes what an attempt may have left whose answer never came: subscriptions to the same mail at the same address, but
-   * for those in `known`. Returns how many there were. Where a provider keeps one for each account there is nothing to do.
+   * Removes what an attempt may have left whose answer never came: all subscriptions to the same mail at the same address.
+   * Where a provider keeps one for each account there is nothing to do.
    */
-  removeStrays(wish: SubscriptionWish, known: readonly string[], signal: AbortSignal): Promise<number>;
+  removeStrays(wish: SubscriptionWish, signal: AbortSignal): Promise<void>;
   /** One that is gone already is no error. */
   remove(id: string, signal: AbortSignal): Promise<void>;
 }

@@ -23,7 +23,7 @@ export function gmailWatch(openApi: () => GmailApi): Subscriptions {
     make: ({ address, folders }, signal) => run((api) => makeWatch(api, address, folders, signal)),
     renew: (_id, { address, folders }, signal) => run((api) => makeWatch(api, address, folders, signal)),
     // An account has one watch, and making it again is renewing it.
-    removeStrays: async () => 0,
+    removeStrays: async () => undefined,
     remove: (_id, signal) => run((api) => api.stopWatch(signal)),
   };
 }

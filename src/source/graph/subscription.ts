@@ -38,12 +38,12 @@ export function graphSubscriptions(mailbox: Pick<GraphMailbox, 'client'>): Subsc
         return { ...made, secretSha256: secretDigest(secret) };
       }),
     renew: (id, _wish, signal) => run(signal, (client) => renewSubscription(client, id)),
-    removeStrays: ({ folders, address }, known, signal) =>
+    removeStrays: ({ folders, address }, signal) =>
       run(signal, async (client) => {
         const folder = await findFolder(client, folders[0] ?? 'INBOX');
-        const strays = await findStrays(client, resourceOf(client, folder.id), address, known);
-        for (const id of strays) await deleteSubscription(client, id);
-        return strays.length;
+        for (const id of await findSubscriptions(client, resourceOf(client, folder.id), address)) {
+          await deleteSubscription(client, id);
+        }
       }),
     remove: (id, signal) => run(signal, (client) => deleteSubscription(client, id)),
   };
@@ -81,15 +81,10 @@ export async function createSubscription(
 const MOST_PAGES = 100;
 
 /**
- * Ids of the subscriptions of this application to a resource that call this address, but for those in `known`. Others of
- * the same application, such as those of another installation, have other addresses.
+ * Ids of the subscriptions of this application to a resource that call this address. Others of the same application, such
+ * as those of another installation, have other addresses.
  */
-async function findStrays(
-  client: GraphClient,
-  resource: string,
-  url: string,
-  known: readonly string[],
-): Promise<string[]> {
+async function findSubscriptions(client: GraphClient, resource: string, url: string): Promise<string[]> {
   const found: string[] = [];
   let path: string | null = '/subscriptions';
   for (let page = 0; path !== null && page < MOST_PAGES; page += 1) {
@@ -100,7 +95,7 @@ async function findStrays(
     const items = Array.isArray(answer?.value) ? (answer.value as Record<string, unknown>[]) : [];
     for (const { id, resource: about, notificationUrl } of items) {
       const isOurs = notificationUrl === url && plain(about) === plain(resource);
-      if (isOurs && typeof id === 'string' && !known.includes(id)) found.push(id);
+      if (isOurs && typeof id === 'string') found.push(id);
     }
     const next: unknown = answer?.['@odata.nextLink'];
     path = typeof next === 'string' ? next : null;
