@@ -132,6 +132,8 @@ export const LIMITS = {
   notificationBytes: 1024 * 1024,
   notificationsPerMinute: 30_000,
   notificationsWaiting: 20_000,
+  /** Notifications fetched in one call of Pub/Sub, which allows 1,000. */
+  notificationsPulled: 500,
   pageSize: 1_000,
   /** Hits of a search in the address book that are collected, so that they are counted and sorted. */
   addressBookHits: 50_000,
