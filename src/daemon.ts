@@ -193,7 +193,7 @@ function listenForNotices(
   const lookAgain = (): void => {
     work.rules.invalidate();
     work.policies.invalidate();
-    supervisor?.review();
+    void supervisor?.review();
     void keeper?.review();
   };
   const onNotice = (notice: string): void => {
