@@ -220,7 +220,7 @@ function listenForNotices(
     work.rules.invalidate();
     work.policies.invalidate();
     work.destinations.invalidate();
-    supervisor?.review();
+    void supervisor?.review();
     void keeper?.review();
   };
   const onNotice = (notice: string): void => {

@@ -214,7 +214,7 @@ export class Poller {
     } catch {
       // The database is away: that is the error being waited for.
     }
-    await sleep(waitMs, undefined, { signal: this.#nextWake() }).catch(() => undefined);
+    await (this.#context.rest ?? rest)(waitMs, this.#nextWake());
   }
 
   /** A phase is stored when it changes; in the steady state that is once a poll or less. */
@@ -249,6 +249,10 @@ export class Poller {
 function missingError(folders: string[]): PenstockError {
   const names = folders.map((folder) => `"${folder}"`).join(', ');
   return fail('folder_missing', `Not on the server: ${names}`);
+}
+
+async function rest(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }
 
 /** Spread, so that mailboxes on one host do not poll in step. */

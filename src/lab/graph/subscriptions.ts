@@ -35,6 +35,8 @@ const RESOURCE = /^\/?users\/([^/]+)\/mailFolders\(?\/?'?([^')/]+)'?\)?\/message
 
 export class Subscriptions {
   readonly options: SubscriptionOptions;
+  /** Subscriptions last no longer than this, whatever is asked for. */
+  grantMinutes = Number.POSITIVE_INFINITY;
   readonly all = new Map<string, LabSubscription>();
   /** So many notifications get lost from now on. */
   dropNext = 0;
@@ -170,7 +172,8 @@ export class Subscriptions {
       const message = `Subscription expiration can only be ${maxMinutes} minutes in the future.`;
       throw new GraphFault(400, 'ExtensionError', message);
     }
-    return new Date(Math.max(time, now + LEAST_MINUTES * MINUTE_MS));
+    const granted = Math.min(time, now + this.grantMinutes * MINUTE_MS);
+    return new Date(Math.max(granted, now + LEAST_MINUTES * MINUTE_MS));
   }
 
   #find(id: string): LabSubscription {
