@@ -18,7 +18,10 @@ import { VERSION } from './version.ts';
 import type { Work } from './work.ts';
 
 export interface ApiServer {
+  /** Where clients reach it. */
   url: string;
+  /** The same on this machine, when another server stands in front. */
+  localUrl: string;
   close(): Promise<void>;
 }
 
@@ -53,7 +56,8 @@ export async function serveApi(parts: Parts): Promise<ApiServer> {
   });
   const { port } = api.server.address() as AddressInfo;
   const host = server.host.includes(':') ? `[${server.host}]` : server.host;
-  return { url: server.publicUrl ?? `http://${host}:${port}`, close: () => api.close() };
+  const localUrl = `http://${host}:${port}`;
+  return { url: server.publicUrl ?? localUrl, localUrl, close: () => api.close() };
 }
 
 function bindServices({ runtime, work, sender, metrics, readFacts }: Parts): ApiServices {
@@ -76,6 +80,7 @@ function bindServices({ runtime, work, sender, metrics, readFacts }: Parts): Api
     explain: (rules, bytes, mailboxId) =>
       inThread<Explanation>({ kind: 'explain', rules, bytes, mailboxId }, bytes.length),
     diagnose: (mailbox, secrets, signal) => runtime.sources.diagnoseDraft(mailbox, secrets, signal),
+    signIns: runtime.signIns,
     contacts: (mailbox) => runtime.sources.contacts(mailbox, LIMITS.contacts),
     testDestination: (destination, messageId) => sender.test(destination, messageId),
     async live(): Promise<OperationalAnswer> {

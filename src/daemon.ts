@@ -15,6 +15,7 @@ import { SubscriptionKeeper } from './intake/subscription-keeper.ts';
 import type { PushAddresses } from './intake/subscription-plan.ts';
 import { Supervisor } from './intake/supervisor.ts';
 import { LIMITS } from './limits.ts';
+import { tellLogin } from './login-events.ts';
 import { hostOf } from './mailbox-source.ts';
 import { Maintenance } from './maintenance.ts';
 import { Events } from './observe/events.ts';
@@ -26,13 +27,14 @@ import { openRuntime, type Runtime } from './runtime.ts';
 import { budgetedSource } from './source/budgeted-source.ts';
 import { ConnectionBudget } from './source/connection-budget.ts';
 import { NoticeListener } from './store/notify.ts';
-import { tellToken } from './token-events.ts';
 import { VERSION } from './version.ts';
 import { Work } from './work.ts';
 
 export interface Daemon {
   /** Where the API is; null when this process has no api role. */
   url: string | null;
+  /** The same on this machine, when another server stands in front. */
+  localUrl: string | null;
   /** Set at the first start only. */
   adminClient: AdminClient | null;
   events: Events;
@@ -110,7 +112,7 @@ async function startParts(
     borrow: false,
     logger: engineLog,
     onError,
-    onToken: (event) => tellToken(events, event),
+    onLogin: (event) => tellLogin(events, event),
     onFailure,
   });
   onStop('engines', () => runtime.close());
@@ -188,7 +190,15 @@ async function startParts(
     queue: work.queue.backend,
     database: runtime.embedded ? 'embedded' : 'server',
   });
-  return { url: api?.url ?? null, adminClient, events, runtime, work, failed };
+  return {
+    url: api?.url ?? null,
+    localUrl: api?.localUrl ?? null,
+    adminClient,
+    events,
+    runtime,
+    work,
+    failed,
+  };
 }
 
 /** Notices make changes felt at once; without them each part looks by itself within seconds. */
@@ -199,6 +209,8 @@ function listenForNotices(
   keeper: SubscriptionKeeper | null,
 ): NoticeListener {
   const lookAgain = (): void => {
+    // What cannot be forgotten now is forgotten at the next change of a mailbox.
+    runtime.sources.forgetRemoved().catch(() => undefined);
     work.rules.invalidate();
     work.policies.invalidate();
     work.destinations.invalidate();

@@ -28,10 +28,12 @@ import { ruleRoutes } from './routes/email-rule.ts';
 import { emailRoutes } from './routes/incoming-email.ts';
 import { mailRoutes } from './routes/mail.ts';
 import { mailboxRoutes } from './routes/mailbox.ts';
+import { mailboxCredentialRoutes } from './routes/mailbox-credential.ts';
 import { notificationRoutes } from './routes/notification.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { outlookContactRoutes } from './routes/outlook-contacts.ts';
 import { refetchRoute } from './routes/refetch.ts';
+import { signInLinkRoute, signInRoutes } from './routes/sign-in.ts';
 import { siteRoutes } from './routes/site.ts';
 import type { ApiContext } from './services.ts';
 
@@ -76,6 +78,8 @@ export async function buildApi(context: ApiContext): Promise<Api> {
   const routes = async (scope: Api): Promise<void> => {
     authRoutes(scope, context);
     mailboxRoutes(scope, context);
+    mailboxCredentialRoutes(scope, context);
+    signInLinkRoute(scope, context);
     refetchRoute(scope, context);
     outlookContactRoutes(scope, context);
     ruleRoutes(scope, context);
@@ -95,6 +99,7 @@ export async function buildApi(context: ApiContext): Promise<Api> {
   });
   await app.register(async (scope: Api) => await tokenRoute(scope, context, tokens, clients));
   await app.register(async (scope: Api) => notificationRoutes(scope, context));
+  signInRoutes(app, context);
   operationRoutes(app, context.services);
   docRoutes(app);
   return app;

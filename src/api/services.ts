@@ -10,6 +10,7 @@ import type { ParsedMessage } from '../message/message.ts';
 import type { Events } from '../observe/events.ts';
 import type { Explanation } from '../rule/explain.ts';
 import type { Rule } from '../rule/rule.ts';
+import type { SignIns } from '../sign-in.ts';
 import type { pushKeys } from '../source/gmail/push.ts';
 import type { Contact } from '../source/graph/contacts.ts';
 import type { DiagnosisStep } from '../source/source.ts';
@@ -54,6 +55,8 @@ export interface ApiServices {
   ): Promise<DiagnosisStep[]>;
   /** Contacts of a Graph mailbox. Fails with `unsupported` for another kind, else with what Graph refused. */
   contacts(mailbox: Mailbox): Promise<Contact[]>;
+  /** Signs people in for mailboxes. */
+  signIns: Pick<SignIns, 'link' | 'begin' | 'finish' | 'exchange'>;
   /** Sends a destination something made for it. Fails with an error of ours when there is no answer. */
   testDestination(destination: Destination, messageId: string): Promise<Verdict>;
   live(): Promise<OperationalAnswer>;

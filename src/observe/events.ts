@@ -53,6 +53,10 @@ export interface EventData {
     attempts: number;
     retryInMs: number | null;
   };
+  /** Told when a mailbox begins to use a credential: the first one, or the next when that is refused. */
+  'credential.used': { mailbox: number; credential: number };
+  /** The mail server lets nobody in with it; a further credential is tried, where there is one. */
+  'credential.refused': { mailbox: number; credential: number; code: ErrorCode; message: string };
   'lease.acquired': { mailbox: number; fence: number };
   'lease.lost': { mailbox: number; fence: number };
   /** Told once when a folder of the mailbox is not on the server, and once when it is there again. */
@@ -186,6 +190,8 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'mailbox.healthy': { level: 'info', text: 'Mailbox makes progress again' },
   'token.renewed': { level: 'debug', text: 'Access token renewed' },
   'token.failed': { level: 'error', text: 'No access token' },
+  'credential.used': { level: 'debug', text: 'Credential in use' },
+  'credential.refused': { level: 'warn', text: 'Mail server refuses a credential' },
   'lease.acquired': { level: 'debug', text: 'Mailbox taken' },
   'lease.lost': { level: 'warn', text: 'Mailbox taken over by another process' },
   'folder.missing': { level: 'error', text: 'Folder is not on the server; the others are read' },

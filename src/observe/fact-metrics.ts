@@ -65,8 +65,14 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     'When the client secret, certificate or sign-in of the mailbox ends, as far as that is known.',
     ['mailbox'],
   );
+  const failing = gauge(
+    'mailbox_failing_credentials',
+    'Credentials of the mailbox that came to nothing when they were last tried: no token, or not let in.',
+    ['mailbox'],
+  );
   const byMailbox = [
     credentialEnds,
+    failing,
     info,
     healthy,
     blocked,
@@ -158,6 +164,9 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     }
     for (const { mailboxId, at } of facts.credentialEnds) {
       credentialEnds.set({ mailbox: mailboxId }, at.getTime() / 1000);
+    }
+    for (const { mailboxId, failing: count } of facts.failingCredentials) {
+      failing.set({ mailbox: mailboxId }, count);
     }
     const judged = new Map(health.mailboxes.map((mailbox) => [mailbox.id, mailbox]));
     for (const mailbox of facts.mailboxes) {

@@ -5,7 +5,7 @@ import type { EventType, OutcomeEvent } from '../deliver/event.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Rule } from '../rule/rule.ts';
 import type { SourceKind } from '../source/source.ts';
-import type { MailboxSettings } from './mailbox-settings.ts';
+import type { CredentialSettings, MailboxRowSettings } from './mailbox-settings.ts';
 import type { DeliveryState, EmailState, LedgerState, MailboxPhase, ResyncState } from './states.ts';
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
@@ -19,7 +19,7 @@ export interface Tables {
     name: string;
     kind: SourceKind;
     enabled: Generated<boolean>;
-    settings: Json<MailboxSettings>;
+    settings: Json<MailboxRowSettings>;
     halo: ColumnType<Record<string, unknown>, string | undefined, string>;
     change_seq: Generated<number>;
     created_at: MadeAt;
@@ -261,6 +261,34 @@ export interface Tables {
     error_message: string | null;
     error_at: Timestamp | null;
     next_attempt_at: Timestamp | null;
+  };
+  mailbox_credential: {
+    id: Generated<number>;
+    guid: Generated<string>;
+    mailbox_id: number;
+    sequence: number;
+    name: string;
+    settings: Json<CredentialSettings>;
+    halo: ColumnType<Record<string, unknown>, string | undefined, string>;
+    created_at: MadeAt;
+    used_since: Timestamp | null;
+    refused_code: ErrorCode | null;
+    refused_message: string | null;
+    refused_at: Timestamp | null;
+  };
+  sign_in: {
+    link_sha256: Buffer;
+    credential_id: number;
+    actor: string;
+    expires_at: Timestamp;
+    done_at: Timestamp | null;
+  };
+  sign_in_attempt: {
+    state_sha256: Buffer;
+    link_sha256: Buffer;
+    challenge: string;
+    redirect_uri: string;
+    expires_at: Timestamp;
   };
   destination: {
     id: Generated<number>;

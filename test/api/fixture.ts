@@ -141,6 +141,16 @@ function makeServices(raw: RawStore, enqueued: QueuedEmail[]): ApiServices {
         },
       ];
     },
+    signIns: {
+      link: async (mailboxId) => ({
+        url: `https://penstock.example.org/oauth/start/${mailboxId}?link=secret`,
+        expiresAt: new Date('2030-01-01T00:00:00Z'),
+        state: async () => 'open',
+      }),
+      begin: async () => null,
+      finish: async () => ({ kind: 'over' }),
+      exchange: async (_mailbox, _secrets, { code, redirectUri }) => `refresh for ${code} at ${redirectUri}`,
+    },
     testDestination: async () => ({ kind: 'delivered', reference: null }),
     live: async () => ({ ok: true, body: { live: true } }),
     ready: async () => ({ ok: true, body: { ready: true, reasons: [] } }),

@@ -62,6 +62,7 @@ const MAY: Record<string, string[]> = {
     'intake/post.ts',
     'mailbox-credential.ts',
     'mailbox-source.ts',
+    'type sign-in.ts',
     'source/kinds.ts',
     'source/graph/notification.ts',
     'source/gmail/push.ts',

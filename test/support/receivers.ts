@@ -6,7 +6,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 import { onTestFinished } from 'vitest';
-import { answerUnder, HttpFaults, type LabAnswer } from '../../src/lab/oauth/http-faults.ts';
+import type { LabAnswer } from '../../src/lab/http/answer.ts';
+import { answerUnder, HttpFaults } from '../../src/lab/http/faults.ts';
 
 type Json = Record<string, unknown>;
 interface Post {
