@@ -277,10 +277,10 @@ export async function destinationStandings(db: Database, cap: number): Promise<D
       select count(*)::int as pending,
         coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest
       from (select created_at from delivery where destination_id = destination.id and state = 'pending' limit ${cap})
-        as some) as waiting
+        as few) as waiting
     cross join lateral (
       select count(*)::int as dead
-      from (select 1 from delivery where destination_id = destination.id and state = 'dead' limit ${cap}) as some)
+      from (select 1 from delivery where destination_id = destination.id and state = 'dead' limit ${cap}) as few)
       as ended
     where deleted_at is null order by id`.execute(db);
   return rows;

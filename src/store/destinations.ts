@@ -1,6 +1,7 @@
 /** Destinations and the state of their circuit breakers. Secrets are in `secret` under {@link destinationOwner}. */
 import { sql } from 'kysely';
 import type { DestinationKind, DestinationSettings } from '../deliver/destination.ts';
+import { LIMITS } from '../limits.ts';
 import type { Database, Tx } from './database.ts';
 import { notify } from './notify.ts';
 import { storableJson } from './storable-json.ts';
@@ -105,7 +106,8 @@ export async function noteDelivered(tx: Tx, id: number): Promise<{ wasOpen: bool
     with before as (select consecutive_failures as failures from destination where id = ${id} for update)
     update destination set consecutive_failures = 0, open_until = null, last_delivered_at = now()
     from before where id = ${id} returning before.failures`.execute(tx);
-  const wasOpen = (rows[0]?.failures ?? 0) > 0;
+  // Without an outage every delivery keeps to its schedule: one that fails for its content would be tried all the time.
+  const wasOpen = (rows[0]?.failures ?? 0) >= LIMITS.breakerFailures;
   if (wasOpen) await hasten(tx, id);
   return { wasOpen };
 }

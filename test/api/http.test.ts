@@ -146,6 +146,11 @@ const MUTATIONS: [method: string, url: string, body: unknown, scope: string][] =
   ['POST', '/api/Mailbox/1/refetch', {}, 'edit:tickets'],
   ['POST', '/api/Site', [{ name: 'x' }], 'edit:tickets'],
   ['DELETE', '/api/Site/1', undefined, 'edit:tickets'],
+  ['POST', '/api/Destination', [{ type: 'webhook' }], 'edit:tickets'],
+  ['DELETE', '/api/Destination/1', undefined, 'edit:tickets'],
+  ['POST', '/api/Destination/1/test', undefined, 'edit:tickets'],
+  ['POST', '/api/Destination/1/replay', { ids: [1] }, 'edit:tickets'],
+  ['POST', '/api/Destination/1/release', { ids: [1] }, 'edit:tickets'],
   ['POST', '/api/EmailRule', [{ type: 1 }], 'edit:tickets'],
   ['DELETE', '/api/EmailRule/1', undefined, 'edit:tickets'],
   ['POST', '/api/EmailRule/test', { raw: 'eA==' }, 'edit:tickets'],
@@ -210,7 +215,7 @@ describe('Calls that change something', () => {
         '7.5',
         'true',
         '[["x"]]',
-        '[{"id":"1","fingerprint":5,"raw":5,"rules":5,"type":[]}]',
+        '[{"id":"1","ids":5,"fingerprint":5,"raw":5,"rules":5,"type":[]}]',
       ]) {
         const answer = await fixture.send(method, url, body, { 'content-type': 'application/json' });
         expect(answer.statusCode, body).toBe(400);

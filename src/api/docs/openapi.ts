@@ -18,6 +18,7 @@ const TAGS = [
   { name: 'Mail', description: 'Mail that programs hand in.' },
   { name: 'Notification', description: 'Where providers tell of new mail.' },
   { name: 'Site', description: 'Where new users belong.' },
+  { name: 'Destination', description: 'Where outcomes are sent, and what became of each.' },
   { name: 'Operation', description: 'Health, metrics and this document.' },
 ];
 

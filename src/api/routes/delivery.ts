@@ -9,7 +9,8 @@ import type { ApiContext } from '../services.ts';
 
 const nullableText = Type.Union([Type.String(), Type.Null()]);
 const nullableDate = Type.Union([Type.String({ format: 'date-time' }), Type.Null()]);
-const bigId = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+const bigId = (description: string) =>
+  Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description });
 
 const View = Type.Object(
   {
@@ -44,10 +45,17 @@ export function deliveryRoutes(app: Api, { db }: ApiContext): void {
         tags: ['Destination'],
         summary: 'List deliveries, newest first (ours)',
         querystring: Type.Object({
-          destination_id: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
-          state: Type.Optional(Type.Enum([...DELIVERY_STATES])),
-          incoming_email_id: Type.Optional(bigId),
-          ticket_id: Type.Optional(bigId),
+          destination_id: Type.Optional(
+            Type.Integer({ minimum: 1, maximum: 2_147_483_647, description: 'Only to this destination.' }),
+          ),
+          state: Type.Optional(
+            Type.Enum([...DELIVERY_STATES], {
+              description:
+                'dead: given up, and a person decides. dropped: released, or its destination was removed.',
+            }),
+          ),
+          incoming_email_id: Type.Optional(bigId('Only what this record led to.')),
+          ticket_id: Type.Optional(bigId('Only outcomes of this ticket.')),
           before: Type.Optional(
             Type.Integer({
               minimum: 1,
@@ -55,7 +63,9 @@ export function deliveryRoutes(app: Api, { db }: ApiContext): void {
               description: 'Only below this id: the next page.',
             }),
           ),
-          count: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.pageSize, default: 50 })),
+          count: Type.Optional(
+            Type.Integer({ minimum: 1, maximum: LIMITS.pageSize, description: 'How many; default 50.' }),
+          ),
         }),
         response: { 200: Type.Array(View) },
       },

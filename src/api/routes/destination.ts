@@ -65,7 +65,9 @@ const settable = {
   timeout_seconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 60 })),
   tls_ca: Type.Optional(nullable(text(100_000, 'An authority besides those of the system; PEM.'))),
   severity: Type.Optional(Type.Enum([...SEVERITIES], { description: 'PagerDuty and Splunk On-Call.' })),
-  halo: Type.Optional(nullable(HaloFields)),
+  halo: Type.Optional(
+    Type.Unsafe<Static<typeof HaloFields> | null>({ ...HaloFields, type: ['object', 'null'] }),
+  ),
 };
 const Input = Type.Object(
   {
