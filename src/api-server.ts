@@ -36,12 +36,12 @@ interface Parts {
 
 export async function serveApi(parts: Parts): Promise<ApiServer> {
   const { runtime, events } = parts;
-  const { server, poller, gmail, destinations } = runtime.config;
+  const { server, poller, gmail, destinations, mail } = runtime.config;
   const api = await buildApi({
     db: runtime.db,
     keys: runtime.keys,
     events,
-    config: { server, poller, gmail, destinations },
+    config: { server, poller, gmail, destinations, mail },
     version: VERSION,
     services: bindServices(parts),
   });

@@ -9,6 +9,7 @@ import type { Config } from './config/settings.ts';
 import { Deliverer } from './deliver/deliverer.ts';
 import { makeSender } from './delivery.ts';
 import type { PenstockError } from './errors.ts';
+import { gmailPull } from './gmail-pull.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
 import { SubscriptionKeeper } from './intake/subscription-keeper.ts';
@@ -179,6 +180,11 @@ async function startParts(
   if (keeper !== null) {
     keeper.start();
     onStop('traffic', () => keeper.stop());
+  }
+  const pull = has('poller') ? await gmailPull(runtime, events) : null;
+  if (pull !== null) {
+    pull.start();
+    onStop('traffic', () => pull.stop());
   }
   const listener = listenForNotices(runtime, work, supervisor, keeper);
   await listener.start();

@@ -67,6 +67,8 @@ export const LIMITS = {
   reasonChars: 1_000,
   /** A longer name of a posted message is replaced by its digest: an index entry must fit into a page. */
   postedKeyBytes: 1_000,
+  /** Parts in parts of a posted MIME tree. */
+  postedPartDepth: 12,
   dispositionAttempts: 10,
   /** One answer of Microsoft Graph that is not a message. */
   graphAnswerBytes: 32 * 1024 * 1024,
@@ -130,7 +132,13 @@ export const LIMITS = {
   notificationBytes: 1024 * 1024,
   notificationsPerMinute: 30_000,
   notificationsWaiting: 20_000,
+  /** Notifications fetched in one call of Pub/Sub, which allows 1,000. */
+  notificationsPulled: 500,
   pageSize: 1_000,
+  /** Hits of a search in the address book that are collected, so that they are counted and sorted. */
+  addressBookHits: 50_000,
+  /** Words of a search. */
+  addressBookWords: 8,
   /** Larger messages are not put into JSON; they are downloaded. */
   rawInJsonBytes: 32 * 1024 * 1024,
   releaseAtOnce: 10_000,

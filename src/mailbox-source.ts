@@ -6,6 +6,8 @@ import type { Contact } from './source/graph/contacts.ts';
 import type { GraphMailbox } from './source/graph/graph-source.ts';
 import { type LoginOption, type LoginReport, type Logins, makeLogins } from './source/logins.ts';
 import { type Account, type MadeSource, makeSource } from './source/make-source.ts';
+import type { AccessTokens } from './source/oauth/access-tokens.ts';
+import type { Credential } from './source/oauth/credential.ts';
 import { memoryTokenStore } from './source/oauth/memory-token-store.ts';
 import { type TokenEvent, TokenService } from './source/oauth/token-service.ts';
 import type { DiagnosisStep, Source } from './source/source.ts';
@@ -93,6 +95,14 @@ export class MailSources {
   async subscriptions(mailboxId: number): Promise<Subscriptions | null> {
     const mailbox = await findMailbox(this.#db, mailboxId);
     return mailbox === null ? null : (await this.#make(mailbox)).subscriptions;
+  }
+
+  /** Tokens of a credential that is of no mailbox. */
+  tokensOf(credential: Credential): AccessTokens {
+    return {
+      get: () => this.#tokens.token(credential),
+      rejected: (token) => this.#tokens.rejected(credential, token),
+    };
   }
 
   /** The login secrets under this name: of a credential, or of a mailbox's first one. */

@@ -22,6 +22,7 @@ import { limitRequests } from './http/rate-limit.ts';
 import { tellRequests } from './http/request-events.ts';
 import type { Api } from './route.ts';
 import { authRoutes, tokenRoute } from './routes/auth.ts';
+import { controlRoutes } from './routes/control.ts';
 import { deliveryRoutes } from './routes/delivery.ts';
 import { destinationRoutes } from './routes/destination.ts';
 import { ruleRoutes } from './routes/email-rule.ts';
@@ -35,6 +36,7 @@ import { outlookContactRoutes } from './routes/outlook-contacts.ts';
 import { refetchRoute } from './routes/refetch.ts';
 import { signInLinkRoute, signInRoutes } from './routes/sign-in.ts';
 import { siteRoutes } from './routes/site.ts';
+import { userRoutes } from './routes/users.ts';
 import type { ApiContext } from './services.ts';
 
 /** Builds the API, ready to listen or to be injected. */
@@ -88,6 +90,8 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     siteRoutes(scope, context);
     destinationRoutes(scope, context);
     deliveryRoutes(scope, context);
+    userRoutes(scope, context);
+    controlRoutes(scope, context);
   };
   await app.register(routes, { prefix: '/api' });
   await app.register(async (scope: Api) => {

@@ -70,7 +70,7 @@ export interface ApiContext {
   db: Database;
   keys: Keyring;
   events: Events;
-  config: Pick<Config, 'server' | 'poller' | 'gmail' | 'destinations'>;
+  config: Pick<Config, 'server' | 'poller' | 'gmail' | 'destinations' | 'mail'>;
   version: string;
   services: ApiServices;
   /** Keys that pushes of Pub/Sub are signed with; Google's when not given. */

@@ -44,6 +44,11 @@ function makers(registry: Registry) {
 function mailboxHandlers(registry: Registry): Handlers {
   const { counter, gauge, histogram } = makers(registry);
   const listings = counter('mailbox_listings_total', 'Complete listings of all folders.', ['mailbox']);
+  const found = counter(
+    'mailbox_found_messages_total',
+    'New messages by what made us look: for a mailbox with a subscription, all but `notification` were told of late or never.',
+    ['mailbox', 'by'],
+  );
   const listingSeconds = histogram(
     'mailbox_listing_seconds',
     'Time of a complete listing, with everything that was taken on the way.',
@@ -51,6 +56,12 @@ function mailboxHandlers(registry: Registry): Handlers {
   );
   const errors = counter('mailbox_errors_total', 'Failed attempts of pollers.', ['mailbox', 'class', 'code']);
   const pauses = counter('mailbox_pauses_total', 'Times intake paused for want of room.', ['mailbox']);
+  const tokenRenewals = counter('token_renewals_total', 'Access tokens that were got.', ['mailbox']);
+  const subscriptionChanges = counter(
+    'subscription_changes_total',
+    'Subscriptions to notifications that were made, renewed or removed.',
+    ['mailbox', 'did'],
+  );
   const tokenFailures = counter(
     'token_failures_total',
     'Requests for an access token that were refused or came to nothing.',
@@ -87,15 +98,22 @@ function mailboxHandlers(registry: Registry): Handlers {
     'Notifications of providers, those that came together counted once. `unknown`: about no subscription of ours.',
     ['kind', 'result'],
   );
+  const pulls = counter('notification_pulls_total', 'Fetches of notifications that came to an end.', [
+    'result',
+  ]);
   const comparisons = createComparisons();
   return {
+    'pull.answered': () => pulls.inc({ result: 'answered' }),
+    'pull.failed': () => pulls.inc({ result: 'failed' }),
+    'subscription.changed': ({ mailbox, did }) => subscriptionChanges.inc({ mailbox, did }),
     'subscription.failed': ({ mailbox, code }) =>
       subscriptionErrors.inc({ mailbox, class: errorClass(code), code }),
     'notification.noted': ({ kind, subscriptions, unknown }) => {
       notifications.inc({ kind, result: 'noted' }, subscriptions);
       notifications.inc({ kind, result: 'unknown' }, unknown);
     },
-    'mailbox.listed': ({ mailbox, milliseconds }) => {
+    'mailbox.listed': ({ mailbox, milliseconds, added, by }) => {
+      found.inc({ mailbox, by }, added);
       listings.inc({ mailbox });
       listingSeconds.observe(milliseconds / 1000);
     },
@@ -103,6 +121,7 @@ function mailboxHandlers(registry: Registry): Handlers {
       errors.inc({ mailbox, class: errorClass('folder_missing'), code: 'folder_missing' }),
     'mailbox.failed': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.blocked': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
+    'token.renewed': ({ mailbox }) => tokenRenewals.inc({ mailbox }),
     'token.failed': ({ mailbox, code }) => tokenFailures.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.paused': ({ mailbox }) => pauses.inc({ mailbox }),
     'lease.acquired': ({ mailbox }) => {

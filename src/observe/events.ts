@@ -5,6 +5,12 @@
  */
 import type { ErrorCode } from '../errors.ts';
 
+/**
+ * Why a mailbox was listed: a session began, its provider sent a notification, its server told over the session (for
+ * Gmail: its history was looked at), the poll interval was over, a person asked.
+ */
+export type ListedBy = 'start' | 'notification' | 'server' | 'interval' | 'request';
+
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 /** Stages of processing, as measured and as named in quarantine. */
@@ -22,7 +28,7 @@ export interface EventData {
   'daemon.stopped': { milliseconds: number };
 
   'mailbox.phase': { mailbox: number; phase: string };
-  'mailbox.listed': { mailbox: number; milliseconds: number; added: number };
+  'mailbox.listed': { mailbox: number; milliseconds: number; added: number; by: ListedBy };
   'mailbox.failed': {
     mailbox: number;
     code: ErrorCode;
@@ -79,6 +85,9 @@ export interface EventData {
   };
   /** Told once for all notifications that were noted together. `unknown`: not of a subscription of ours. */
   'notification.noted': { kind: 'graph' | 'gmail'; subscriptions: number; unknown: number };
+  /** A fetch of notifications came back, with so many; nothing is told of most. */
+  'pull.answered': { messages: number };
+  'pull.failed': { code: ErrorCode; message: string; retryInMs: number; consecutive: number };
 
   'batch.stored': {
     mailbox: number;
@@ -205,6 +214,8 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
     text: 'Subscription failed, will try again; the mailbox is polled',
   },
   'notification.noted': { level: 'debug', text: 'Told of new mail' },
+  'pull.answered': { level: 'debug', text: 'Notifications fetched' },
+  'pull.failed': { level: 'warn', text: 'Notifications could not be fetched; mailboxes are polled' },
   'batch.stored': { level: 'debug', text: 'Batch stored' },
   'message.fetch_failed': { level: 'warn', text: 'Message could not be fetched' },
   'disposition.done': { level: 'debug', text: 'Server brought up to date' },

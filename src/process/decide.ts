@@ -201,6 +201,7 @@ function apply(
       assigned: effects.pagerDuty !== null && effects.pagerDuty.agentId > 0,
       alertKey: ticket.alertKey,
       supplierReference: ticket.supplierReference,
+      requesterId,
       requesterAddress: world.requesterAddress(requesterId),
       participants: effects.participants,
     };

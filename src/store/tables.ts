@@ -173,6 +173,25 @@ export interface Tables {
     is_agent: Generated<boolean>;
     inactive: Generated<boolean>;
     created_at: MadeAt;
+    organisation_id: Generated<number>;
+    department_id: Generated<number>;
+    toplevel_id: Generated<number>;
+    linked_agent_id: Generated<number>;
+    relationship_id: Generated<number>;
+    linked_user_id: Generated<number>;
+    is_approver: Generated<boolean>;
+    is_service_account: Generated<boolean>;
+    role_list: Generated<string>;
+    azure_id: Generated<string>;
+    okta_id: Generated<string>;
+    halo: ColumnType<Record<string, unknown>, string | undefined, string>;
+    updated_at: MadeAt;
+    words: ColumnType<string, never, never>;
+    phones: ColumnType<string, never, never>;
+  };
+  control: {
+    id: Generated<number>;
+    settings: ColumnType<Record<string, unknown>, string | undefined, string>;
   };
   ticket: {
     id: Generated<number>;

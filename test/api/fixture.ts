@@ -16,6 +16,7 @@ import { buildView } from '../../src/rule/view.ts';
 import { createClient } from '../../src/store/clients.ts';
 import { type Connection, type Database, openDatabase } from '../../src/store/database.ts';
 import { type Keyring, loadKeyring } from '../../src/store/keyring.ts';
+import { defaultMail } from '../support/default-mail.ts';
 import { tempFolder } from '../support/folder.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 import { Contract, type Document } from './contract.ts';
@@ -76,6 +77,7 @@ export function useApi(change: (context: ApiContext) => void = () => {}): Fixtur
           requestsPerMinute: 100_000,
         },
         destinations: { allow: [] },
+        mail: defaultMail(),
         gmail: { topic: null, pushAccount: null, pushAudience: null },
         poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
       },

@@ -82,6 +82,35 @@ describe('metrics from events', () => {
     ]);
   });
 
+  it('counts what became of tokens and notifications, and new mail by what made us look', async () => {
+    const { events, metrics } = start();
+    events.emit('pull.answered', { messages: 3 });
+    events.emit('pull.failed', { code: 'connect_failed', message: 'no', retryInMs: 1, consecutive: 1 });
+    events.emit('token.renewed', { mailbox: 1, lifeSeconds: 3_600 });
+    expect(await lines(metrics, 'token_renewals_total')).toEqual([
+      'penstock_token_renewals_total{mailbox="1"} 1',
+    ]);
+    events.emit('subscription.changed', { mailbox: 1, folder: '', did: 'renewed' });
+    expect(await lines(metrics, 'subscription_changes_total')).toEqual([
+      'penstock_subscription_changes_total{mailbox="1",did="renewed"} 1',
+    ]);
+    expect(await lines(metrics, 'notification_pulls_total')).toEqual([
+      'penstock_notification_pulls_total{result="answered"} 1',
+      'penstock_notification_pulls_total{result="failed"} 1',
+    ]);
+    for (const [by, added] of [
+      ['notification', 3],
+      ['interval', 1],
+      ['notification', 0],
+    ] as const) {
+      events.emit('mailbox.listed', { mailbox: 1, milliseconds: 5, added, by });
+    }
+    expect(await lines(metrics, 'mailbox_found_messages_total')).toEqual([
+      'penstock_mailbox_found_messages_total{mailbox="1",by="notification"} 3',
+      'penstock_mailbox_found_messages_total{mailbox="1",by="interval"} 1',
+    ]);
+  });
+
   it('shows what is known of subscriptions, and nothing that is not', async () => {
     const { metrics } = start();
     expect(await lines(metrics, 'subscription_expiry_timestamp_seconds')).toEqual([

@@ -4,6 +4,7 @@ import { fail } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { secretOwner } from '../../mailbox-source.ts';
 import { writeAudit } from '../../store/audit-log.ts';
+import { readControl } from '../../store/control.ts';
 import { secretPlaces } from '../../store/credentials.ts';
 import type { Database, Tx } from '../../store/database.ts';
 import { mailboxProgress, secretNames } from '../../store/mailbox-progress.ts';
@@ -46,7 +47,7 @@ export function mailboxRoutes(app: Api, context: ApiContext): void {
           team_id: Type.Optional(Type.Integer({ description: 'Likewise for a team.' })),
           from_addresses: Type.Optional(Type.Boolean({ description: 'Only those offered as a sender.' })),
           ignore_default: Type.Optional(
-            Type.Boolean({ description: 'Without effect: there is no default entry here.' }),
+            Type.Boolean({ description: 'Without the mailbox that is default_mailbox_id of /Control.' }),
           ),
           showall: Type.Optional(
             Type.Boolean({ description: 'Disabled ones too, and without restrictions.' }),
@@ -57,7 +58,11 @@ export function mailboxRoutes(app: Api, context: ApiContext): void {
     },
     async (request) => {
       const all = await listMailboxes(context.db);
-      return await viewMailboxes(context, context.db, all.filter(chosenBy(request.query)), false);
+      const { query } = request;
+      const left =
+        query.ignore_default === true ? (await readControl(context.db)).defaultMailboxId : undefined;
+      const chosen = all.filter(chosenBy(query)).filter(({ id }) => id !== left);
+      return await viewMailboxes(context, context.db, chosen, false);
     },
   );
 

@@ -36,6 +36,8 @@ export class Grants {
   readonly tenants = new Set(['lab-tenant']);
   readonly clients = new Map<string, LabClient>();
   readonly serviceAccounts = new Map<string, LabServiceAccount>();
+  /** Identities of the machine; the empty one is its own. */
+  readonly identities = new Set(['']);
   /** Life of access tokens, in seconds. */
   lifeSeconds = 3600;
   /** Who signs in in a browser: by default whom the request hints at; null declines. */
@@ -132,6 +134,8 @@ export class Grants {
   }
 
   managedIdentity(query: URLSearchParams): LabAnswer {
+    const id = query.get('client_id');
+    if (!this.identities.has(id ?? '')) return googleError('invalid_request', 'Identity not found');
     const { body } = this.#give(null, query.get('resource') ?? '', null) as { body: Record<string, unknown> };
     // Azure's metadata service has numbers as strings.
     return {
@@ -204,6 +208,8 @@ export class Grants {
     } catch {
       return googleError('invalid_grant', 'Invalid JWT Signature.');
     }
+    // In its own name it gets whatever scope it asks for: what it may do is decided elsewhere.
+    if (sub === '') return this.#give(iss, scope, null);
     if (!scope.split(' ').every((one) => account.scopes.includes(one))) {
       const text =
         'Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested.';

@@ -22,6 +22,8 @@ const FORM_BYTES = 64 * 1024;
 export class LabOauthServer extends LabHttpServer<SeenRequest> {
   readonly faults = new HttpFaults();
   readonly grants = new Grants();
+  /** What App Service gives to its own applications, to ask with. */
+  readonly identityHeader = randomUUID();
   readonly #keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
   readonly #keyId = randomUUID();
 
@@ -69,7 +71,8 @@ export class LabOauthServer extends LabHttpServer<SeenRequest> {
       case 'devicecode':
         return this.grants.deviceCode(form, this.origin);
       case 'identity':
-        return request.headers.metadata === 'true'
+        return request.headers.metadata === 'true' ||
+          request.headers['x-identity-header'] === this.identityHeader
           ? this.grants.managedIdentity(url.searchParams)
           : {
               status: 400,

@@ -1,0 +1,58 @@
+/** Rows of `/MailboxCredential`. */
+import { allNot, type Endpoint, not } from './row.ts';
+
+const PENDING = 'Not there yet.';
+
+export const mailboxCredential: Endpoint<null> = {
+  title: 'MailboxCredential',
+  prepare: async () => null,
+  calls: {
+    'GET /MailboxCredential': { row: not(PENDING) },
+    'POST /MailboxCredential': { row: not(PENDING) },
+    'GET /MailboxCredential/{id}': { row: not(PENDING) },
+    'DELETE /MailboxCredential/{id}': { row: not(PENDING) },
+  },
+  records: {
+    MailboxCredential: allNot(
+      PENDING,
+      'id',
+      'guid',
+      'mailbox_id',
+      'instance_id',
+      'new_method',
+      'server',
+      'emailaddress',
+      'username',
+      'password',
+      'usetls',
+      'port',
+      'overrideusesmtp',
+      'smtpserver',
+      'smtpaddress',
+      'smtpdisplayname',
+      'smtpusername',
+      'smtppassword',
+      'smtpusetls',
+      'smtpport',
+      'azure_authentication_type',
+      'inbound_method',
+      'shared_mailbox_emailaddress',
+      'azure_authority',
+      'tenant',
+      'client_id',
+      'new_client_secret',
+      'redirect_uri',
+      'new_access_token',
+      'new_refresh_token',
+      'token_expiry',
+      'authorized',
+      'subscription_id',
+      'subscription_expiry',
+      'new_subscription_secret',
+      'subscribed',
+      'credential_type',
+      'certificate_id',
+      'federated_credential_agent_id',
+    ),
+  },
+};
