@@ -1,9 +1,11 @@
 /** Order, concurrency and outages: nothing lost, nothing doubled, nobody run over. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'kysely';
 import { expect, it } from 'vitest';
 import { newSigningKey } from '../../src/deliver/webhook.ts';
 import { judgeHealth } from '../../src/observe/health.ts';
-import { claimDeliveries, destinationStandings } from '../../src/store/deliveries.ts';
+import { claimDeliveries, destinationStandings, purgeDeliveries } from '../../src/store/deliveries.ts';
+import { purgeProcessed } from '../../src/store/retention.ts';
 import { Outbox, outcome } from '../support/outbox.ts';
 import { Receivers } from '../support/receivers.ts';
 
@@ -128,4 +130,17 @@ it('a destination that is down for an hour loses nothing, gets nothing twice, an
   expect(receivers.webhookIds().sort()).toEqual(wanted.sort());
   expect(receivers.of('webhook')).toHaveLength(130);
   expect(outbox.of('destination.recovered')).toHaveLength(1);
+});
+
+it('mail whose outcome was not delivered is kept, however old; what arrived goes by age', async () => {
+  const { outbox, destination } = await startWebhook(1);
+  await outbox.store(1);
+  await outbox.tell(destination, outcome(1));
+  await sql`update incoming_email set processed_at = now() - interval '30 days'`.execute(outbox.db);
+  expect(await purgeProcessed(outbox.db, 14)).toMatchObject({ emails: 0 });
+  await outbox.deliverer.run();
+  expect(await purgeDeliveries(outbox.db, 14)).toMatchObject({ deliveries: 0 });
+  expect(await purgeProcessed(outbox.db, 14)).toMatchObject({ emails: 1 });
+  await outbox.passTime(15 * 86_400);
+  expect(await purgeDeliveries(outbox.db, 14)).toMatchObject({ deliveries: 1 });
 });
