@@ -94,6 +94,27 @@ export const LIMITS = {
   queueDepth: 50_000,
   claimSeconds: 120,
 
+  /** Destinations. Failures in a row before a destination is left alone, and for how long (seconds). */
+  breakerFailures: 5,
+  breakerSeconds: 30,
+  breakerSecondsMost: 900,
+  /** The longest time that a destination can ask to be left alone. */
+  retryAfterSecondsMost: 86_400,
+  /** Bytes of an answer that are read; it is cut off beyond. */
+  answerBytes: 256 * 1024,
+  /** Of an answer that says no, as kept with the delivery. */
+  answerShownChars: 300,
+  destinationUrlChars: 2_000,
+  destinations: 200,
+  signingKeys: 5,
+  /** Fields of a rule in one event; further ones are in the record. */
+  eventFields: 100,
+  /** Time of an attempt beyond the requests themselves, before another process may take it. */
+  deliveryClaimSeconds: 60,
+  /** A delivery that has been under way for longer is reported (seconds). */
+  undeliveredSeconds: 900,
+  replayAtOnce: 10_000,
+
   /** API. */
   requestBytes: 80 * 1024 * 1024,
   /** Bodies that carry records but no mail. */

@@ -182,6 +182,17 @@ export const SETTINGS = [
       'Audience of the pushes, when the Pub/Sub subscription names another than its endpoint below server.publicUrl.',
   },
   {
+    path: 'destinations.allow',
+    env: 'PENSTOCK_DESTINATIONS_ALLOW',
+    schema: Type.Array(Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,255}(/[0-9]{1,3})?$' }), {
+      uniqueItems: true,
+      description: 'hosts, addresses and networks, each once',
+    }),
+    default: [],
+    about:
+      'Hosts, addresses and networks (10.1.0.0/16) beside the public internet that outcomes may be sent to, also without TLS.',
+  },
+  {
     path: 'retention.processedDays',
     env: 'PENSTOCK_RETENTION_DAYS',
     schema: Type.Integer({ minimum: 0 }),
@@ -297,6 +308,7 @@ export interface Config {
     connectsPerMinute: number;
   };
   gmail: { topic: string | null; pushAccount: string | null; pushAudience: string | null };
+  destinations: { allow: string[] };
   retention: { processedDays: number };
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; format: 'auto' | 'json' | 'pretty' };
   mail: {

@@ -18,6 +18,7 @@ export function countEvents(events: Events, registry: Registry): void {
     ...mailboxHandlers(registry),
     ...intakeHandlers(registry),
     ...processingHandlers(registry),
+    ...deliveryHandlers(registry),
     ...daemonHandlers(registry),
   };
   events.listen((name, data) => handlers[name]?.(data));
@@ -263,6 +264,40 @@ function processingHandlers(registry: Registry): Handlers {
   };
 }
 
+function deliveryHandlers(registry: Registry): Handlers {
+  const { counter, histogram } = makers(registry);
+  const queued = counter(
+    'deliveries_queued_total',
+    'Outcomes put into the outbox, once for each destination.',
+  );
+  const ended = counter('deliveries_total', 'Deliveries that ended: delivered, or dead.', [
+    'destination',
+    'result',
+  ]);
+  const errors = counter('delivery_errors_total', 'Failed attempts to deliver.', [
+    'destination',
+    'class',
+    'code',
+  ]);
+  const latency = histogram('delivery_latency_seconds', 'From an outcome to its delivery.', LATENCY_SECONDS);
+  const pauses = counter('destination_pauses_total', 'Times a destination was left alone for a while.', [
+    'destination',
+  ]);
+  return {
+    'delivery.queued': ({ deliveries }) => queued.inc(deliveries),
+    'delivery.delivered': ({ destination, seconds }) => {
+      ended.inc({ destination, result: 'delivered' });
+      latency.observe(seconds);
+    },
+    'delivery.failed': ({ destination, code }) => errors.inc({ destination, class: errorClass(code), code }),
+    'delivery.dead': ({ destination, code }) => {
+      ended.inc({ destination, result: 'dead' });
+      errors.inc({ destination, class: errorClass(code), code });
+    },
+    'destination.left_alone': ({ destination }) => pauses.inc({ destination }),
+  };
+}
+
 /** The first `most` rules that hit keep their id as a label, so that thousands of rules cannot flood Prometheus. */
 export function createRuleLabel(most: number): (rule: number) => string {
   const known = new Set<number>();
@@ -282,15 +317,18 @@ function daemonHandlers(registry: Registry): Handlers {
   ]);
   const engines = counter('engine_errors_total', 'Errors of connections to the engines.', ['engine']);
   const requests = counter('api_errors_total', 'Requests that failed through a fault of ours.', ['code']);
-  const purged = counter('retention_purged_total', 'Records and raw messages removed by age.', ['kind']);
+  const purged = counter('retention_purged_total', 'Records, raw messages and deliveries removed by age.', [
+    'kind',
+  ]);
   return {
     'daemon.started': ({ version, queue, database }) =>
       build.set({ version, node: process.versions.node, queue, database }, 1),
     'engine.error': ({ engine }) => engines.inc({ engine }),
     'api.failed': ({ code }) => requests.inc({ code }),
-    'retention.purged': ({ emails, raw }) => {
+    'retention.purged': ({ emails, raw, deliveries }) => {
       purged.inc({ kind: 'email' }, emails);
       purged.inc({ kind: 'raw' }, raw);
+      purged.inc({ kind: 'delivery' }, deliveries);
     },
   };
 }

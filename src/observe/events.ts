@@ -53,6 +53,10 @@ export interface EventData {
     attempts: number;
     retryInMs: number | null;
   };
+  /** Told when a mailbox begins to use a credential: the first one, or the next when that is refused. */
+  'credential.used': { mailbox: number; credential: number };
+  /** The mail server lets nobody in with it; a further credential is tried, where there is one. */
+  'credential.refused': { mailbox: number; credential: number; code: ErrorCode; message: string };
   'lease.acquired': { mailbox: number; fence: number };
   'lease.lost': { mailbox: number; fence: number };
   /** Told once when a folder of the mailbox is not on the server, and once when it is there again. */
@@ -120,6 +124,32 @@ export interface EventData {
   'rule.disabled': { rule: number; overruns: number };
   'rules.loaded': { version: number; rules: number; milliseconds: number };
 
+  /** Outcomes were put into the outbox for destinations. */
+  'delivery.queued': { deliveries: number };
+  /** `seconds`: from the outcome to its delivery. */
+  'delivery.delivered': {
+    destination: number;
+    id: number;
+    event: string;
+    attempts: number;
+    seconds: number;
+  };
+  'delivery.failed': {
+    destination: number;
+    id: number;
+    code: ErrorCode;
+    message: string;
+    attempts: number;
+    retryInSeconds: number;
+  };
+  /** Given up: a person decides. */
+  'delivery.dead': { destination: number; id: number; code: ErrorCode; message: string; attempts: number };
+  /** Too many failures in a row, or asked to wait: nothing is sent for a while. */
+  'destination.left_alone': { destination: number; consecutive: number; seconds: number; code: ErrorCode };
+  'destination.recovered': { destination: number };
+  /** The receiver wants nothing any more. */
+  'destination.disabled': { destination: number; message: string };
+
   /** `folder`: only this folder was compared. */
   'audit.finished': {
     mailbox: number;
@@ -130,7 +160,7 @@ export interface EventData {
   };
   /** Files of large messages that were never committed. */
   'raw.orphans_removed': { files: number };
-  'retention.purged': { emails: number; raw: number };
+  'retention.purged': { emails: number; raw: number; deliveries: number };
   'engine.error': { engine: 'database' | 'queue'; message: string };
   'api.answered': {
     method: string;
@@ -160,6 +190,8 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'mailbox.healthy': { level: 'info', text: 'Mailbox makes progress again' },
   'token.renewed': { level: 'debug', text: 'Access token renewed' },
   'token.failed': { level: 'error', text: 'No access token' },
+  'credential.used': { level: 'debug', text: 'Credential in use' },
+  'credential.refused': { level: 'warn', text: 'Mail server refuses a credential' },
   'lease.acquired': { level: 'debug', text: 'Mailbox taken' },
   'lease.lost': { level: 'warn', text: 'Mailbox taken over by another process' },
   'folder.missing': { level: 'error', text: 'Folder is not on the server; the others are read' },
@@ -185,6 +217,13 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'stage.timed': { level: 'debug', text: 'Stage' },
   'rule.disabled': { level: 'error', text: 'Rule switched off: its patterns are too expensive' },
   'rules.loaded': { level: 'info', text: 'Rules loaded' },
+  'delivery.queued': { level: 'debug', text: 'Outcomes queued for destinations' },
+  'delivery.delivered': { level: 'debug', text: 'Outcome delivered' },
+  'delivery.failed': { level: 'warn', text: 'Delivery failed, will try again' },
+  'delivery.dead': { level: 'error', text: 'Delivery given up' },
+  'destination.left_alone': { level: 'warn', text: 'Destination left alone for a while' },
+  'destination.recovered': { level: 'info', text: 'Destination works again' },
+  'destination.disabled': { level: 'error', text: 'Destination wants no more deliveries, switched off' },
   'audit.finished': { level: 'info', text: 'Audit finished' },
   'raw.orphans_removed': { level: 'info', text: 'Files of messages that were never committed removed' },
   'retention.purged': { level: 'info', text: 'Old records removed' },

@@ -77,6 +77,7 @@ export function useApi(change: (context: ApiContext) => void = () => {}): Fixtur
           requestsPerMinute: 100_000,
         },
         mail: defaultMail(),
+        destinations: { allow: [] },
         gmail: { topic: null, pushAccount: null, pushAudience: null },
         poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
       },
@@ -142,6 +143,17 @@ function makeServices(raw: RawStore, enqueued: QueuedEmail[]): ApiServices {
         },
       ];
     },
+    signIns: {
+      link: async (mailboxId) => ({
+        url: `https://penstock.example.org/oauth/start/${mailboxId}?link=secret`,
+        expiresAt: new Date('2030-01-01T00:00:00Z'),
+        state: async () => 'open',
+      }),
+      begin: async () => null,
+      finish: async () => ({ kind: 'over' }),
+      exchange: async (_mailbox, _secrets, { code, redirectUri }) => `refresh for ${code} at ${redirectUri}`,
+    },
+    testDestination: async () => ({ kind: 'delivered', reference: null }),
     live: async () => ({ ok: true, body: { live: true } }),
     ready: async () => ({ ok: true, body: { ready: true, reasons: [] } }),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'penstock_up 1\n' }),

@@ -8,6 +8,7 @@ import { auditCommand } from '../../src/cli/audit.ts';
 import { clientCommand } from '../../src/cli/client.ts';
 import { configCommand } from '../../src/cli/config.ts';
 import { demoCommand } from '../../src/cli/demo.ts';
+import { destinationCommand } from '../../src/cli/destination.ts';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { importCommand } from '../../src/cli/import.ts';
 import { mailboxCommand } from '../../src/cli/mailbox.ts';
@@ -108,6 +109,7 @@ describe('documentation', () => {
       clientCommand(),
       configCommand(),
       demoCommand(),
+      destinationCommand(),
       doctorCommand(),
       importCommand(),
       mailboxCommand(),

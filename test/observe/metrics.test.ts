@@ -14,10 +14,19 @@ const facts: Facts = {
   diskFreeBytes: 1e12,
   backlog: { waiting: 40, oldestSeconds: 12.5 },
   staleIntervals: 3,
+  destinations: [],
   heldUp: [{ mailboxId: 1, why: 'quarantined', messages: 4 }],
   subscriptions: [
-    { mailboxId: 1, expiresAt: new Date('2026-03-03T12:00:00Z'), notifiedAt: null, failures: 2 },
+    {
+      mailboxId: 1,
+      expiresAt: new Date('2026-03-03T12:00:00Z'),
+      notifiedAt: null,
+      providerId: 's',
+      live: true,
+      failures: 2,
+    },
   ],
+  failingCredentials: [{ mailboxId: 1, failing: 0 }],
   credentialEnds: [{ mailboxId: 1, at: new Date('2026-03-01T00:00:00Z') }],
   mailboxes: [
     {
@@ -261,6 +270,7 @@ describe('metrics from facts', () => {
       mailboxes: [],
       heldUp: [],
       credentialEnds: [],
+      failingCredentials: [],
     };
     for (const name of [
       'mailbox_healthy',

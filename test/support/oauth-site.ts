@@ -56,10 +56,13 @@ export async function startOauthSite(): Promise<OauthSite> {
   const holderOf = (token: string) => oauth.grants.holderOf(token);
   const graph = new LabGraphServer({
     certificate,
-    grantOf: (token) =>
-      holderOf(token)?.scope.startsWith('https://graph.')
-        ? { roles: new Set(['read', 'write']), mailboxes: null }
-        : null,
+    grantOf(token) {
+      const holder = holderOf(token);
+      if (!holder?.scope.startsWith('https://graph.')) return null;
+      // A person opens their own mailbox, an application all of them.
+      const mailboxes = holder.user === null ? null : new Set([holder.user]);
+      return { roles: new Set(['read', 'write']), mailboxes };
+    },
   });
   const gmail = new LabGmailServer({
     certificate,
@@ -77,7 +80,10 @@ export async function startOauthSite(): Promise<OauthSite> {
   });
   graph.addMailbox(DESK);
   const onGmail = gmail.addUser(DESK);
-  imap.addUser(DESK, { accepts: (token) => holderOf(token)?.scope.includes('outlook.office') === true });
+  imap.addUser(DESK, {
+    password: 'the-password',
+    accepts: (token) => holderOf(token)?.scope.includes('outlook.office') === true,
+  });
 
   const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
   oauth.grants.clients.set('app', { secret: SECRET });

@@ -85,6 +85,7 @@ export async function startPush(options: PushOptions): Promise<Push> {
       server: { host: '', port: 0, publicUrl: url, trustProxy: false, requestsPerMinute: 1_000 },
       poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
       mail: defaultMail(),
+      destinations: { allow: [] },
       gmail: { topic: null, pushAccount: options.gmail?.account ?? null, pushAudience: null },
     },
     version: '0.0.0-test',

@@ -21,6 +21,7 @@ const TAGS = [
   { name: 'Users', description: 'Those who write to us.' },
   { name: 'Control', description: 'Settings of the installation.' },
   { name: 'Site', description: 'Where new users belong.' },
+  { name: 'Destination', description: 'Where outcomes are sent, and what became of each.' },
   { name: 'Operation', description: 'Health, metrics and this document.' },
 ];
 

@@ -1,8 +1,8 @@
 /** What the lab's token endpoint knows and decides: applications, people who signed in, tokens. */
 import { createHash, createPublicKey, randomBytes, X509Certificate } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
+import type { LabAnswer } from '../http/answer.ts';
 import { type EntraCode, entraError, googleError } from './errors.ts';
-import type { LabAnswer } from './http-faults.ts';
 
 export type Authority = { provider: 'microsoft'; tenant: string } | { provider: 'google' };
 
@@ -38,6 +38,8 @@ export class Grants {
   readonly serviceAccounts = new Map<string, LabServiceAccount>();
   /** Life of access tokens, in seconds. */
   lifeSeconds = 3600;
+  /** Who signs in in a browser: by default whom the request hints at; null declines. */
+  browserUser: string | null | undefined = undefined;
   /** A new refresh token comes with each refresh, and the old one is void. */
   rotate = false;
   readonly #refreshTokens = new Map<string, { user: string; scope: string; entra?: EntraCode }>();
@@ -99,15 +101,20 @@ export class Grants {
   authorize(query: URLSearchParams): LabAnswer {
     const code = randomBytes(16).toString('hex');
     const redirectUri = query.get('redirect_uri') ?? '';
+    const location = new URL(redirectUri);
+    location.searchParams.set('state', query.get('state') ?? '');
+    if (this.browserUser === null) {
+      location.searchParams.set('error', 'access_denied');
+      location.searchParams.set('error_description', 'AADSTS65004: User declined to consent.');
+      return { status: 302, headers: { location: location.href } };
+    }
     this.#codes.set(code, {
-      user: query.get('login_hint') ?? 'somebody@example.com',
+      user: this.browserUser ?? query.get('login_hint') ?? 'somebody@example.com',
       challenge: query.get('code_challenge') ?? '',
       redirectUri,
       scope: query.get('scope') ?? '',
     });
-    const location = new URL(redirectUri);
     location.searchParams.set('code', code);
-    location.searchParams.set('state', query.get('state') ?? '');
     return { status: 302, headers: { location: location.href } };
   }
 
@@ -169,8 +176,9 @@ export class Grants {
     const proof = createHash('sha256')
       .update(form.get('code_verifier') ?? '')
       .digest('base64url');
-    const isRight =
-      known !== undefined && known.challenge === proof && known.redirectUri === form.get('redirect_uri');
+    // Whoever sent no challenge needs no proof.
+    const isProved = known?.challenge === '' || known?.challenge === proof;
+    const isRight = known !== undefined && isProved && known.redirectUri === form.get('redirect_uri');
     if (!isRight) return isEntra ? entraError(70008) : googleError('invalid_grant', 'Malformed auth code.');
     return this.#give(known.user, known.scope, this.issueRefreshToken(known.user, known.scope));
   }
