@@ -64,13 +64,7 @@ try {
     let found = { total: 0 };
     for (let i = 0; i < 21; i += 1) {
       const at = performance.now();
-      found = await searchUsers(
-        db,
-        { ...everybody, ...filter },
-        [{ column: 'name', descending: false }],
-        50,
-        offset,
-      );
+      found = await searchUsers(db, { ...everybody, ...filter }, [], 50, offset);
       times.push(performance.now() - at);
     }
     // What the server computed, which a busy machine does not change.

@@ -136,7 +136,9 @@ export const LIMITS = {
   notificationsPulled: 500,
   pageSize: 1_000,
   /** Hits of a search in the address book that are collected, so that they are counted and sorted. */
-  addressBookHits: 50_000,
+  addressBookHits: 5_000,
+  /** The same where an order is asked for. */
+  addressBookOrdered: 50_000,
   /** Words of a search. */
   addressBookWords: 8,
   /** Larger messages are not put into JSON; they are downloaded. */

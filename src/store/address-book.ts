@@ -1,7 +1,7 @@
 /**
  * Searches in the address book. A directory of a million users answers in milliseconds, because a search never looks at
- * more rows than it must: words of three letters and more are found by a trigram index, of which a bounded number of
- * hits is sorted; a search that most users fit goes through the index of names, where its hits are dense.
+ * more rows than it must: words of three letters and more are found by a trigram index, and a bounded number of hits is
+ * collected and sorted. Of a search with more hits pages are read in the order of an index, where hits are dense.
  */
 import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely';
 import { LIMITS } from '../limits.ts';
@@ -59,6 +59,10 @@ export interface UserPage {
   total: number;
 }
 
+/**
+ * One stretch of what is found. Without an order it is that of names; but by id when there are so many hits that nobody
+ * reads them all: sorting them would cost more than the answer is worth.
+ */
 export async function searchUsers(
   db: Database,
   filter: UserFilter,
@@ -67,7 +71,9 @@ export async function searchUsers(
   offset: number,
 ): Promise<UserPage> {
   const where = sql.join(conditionsOf(filter), sql` and `);
-  const keys = [...order, { column: 'id', descending: false } as const];
+  const byName = { column: 'name', descending: false } as const;
+  const byId = { column: 'id', descending: false } as const;
+  const keys = [...(order.length === 0 ? [byName] : order), byId];
   const direction = ({ descending }: UserOrder) => sql.raw(descending ? 'desc' : 'asc');
   const sorted = sql.join(keys.map((key) => sql`${ORDER[key.column]} ${direction(key)}`));
   if (wordsOf(filter).length === 0) {
@@ -81,8 +87,8 @@ export async function searchUsers(
     ];
     return { users: await usersOf(db, ids), total: Number(count) };
   }
-  const most = LIMITS.addressBookHits;
-  if ((await estimate(db, where)) <= most) {
+  const most = order.length === 0 ? LIMITS.addressBookHits : LIMITS.addressBookOrdered;
+  if ((await estimate(db, where)) <= LIMITS.addressBookOrdered) {
     const columns = sql.join(
       keys.map(({ column }, index) => sql`${ORDER[column]} as ${sql.ref(`k${index}`)}`),
     );
@@ -104,7 +110,8 @@ export async function searchUsers(
       };
   }
   // One more than asked for tells whether there is another page.
-  const dense = sql`select id from requester where ${where} order by ${sorted} limit ${limit + 1} offset ${offset}`;
+  const indexed = order.length === 0 ? sql`requester.id` : sorted;
+  const dense = sql`select id from requester where ${where} order by ${indexed} limit ${limit + 1} offset ${offset}`;
   const ids = await idsOf(db, dense);
   const proven = ids.length === 0 ? 0 : offset + ids.length;
   return { users: await usersOf(db, ids.slice(0, limit)), total: Math.max(most, proven) };

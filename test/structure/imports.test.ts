@@ -68,6 +68,7 @@ const MAY: Record<string, string[]> = {
     'source/gmail/push.ts',
     'type config',
     'type observe',
+    'type ticket',
     'type source',
   ],
   // The demo prints tables as the command line does.

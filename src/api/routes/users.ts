@@ -39,7 +39,7 @@ const NO_SUCH = 'Without effect: Penstock has no such records.';
 const NO_AGENT = 'Without effect: API clients are no agents.';
 
 const Query = Type.Object({
-  ...listQuery([...ORDER_FIELDS.keys()].join(', '), 'name'),
+  ...listQuery([...ORDER_FIELDS.keys()].join(', '), 'name, and id when there are very many hits'),
   search: text(
     'Words that must all occur in name or address. One or two letters alone: names that begin so.',
   ),
@@ -187,8 +187,12 @@ async function list(db: Database, query: Query): Promise<Static<typeof Page>> {
 
 function orderOf(query: Query): UserOrder[] {
   const order: UserOrder[] = readOrder(query, ORDER_FIELDS);
-  if (order.length === 0) order.push({ column: 'name', descending: query.orderdesc === true });
-  if (query.listagentuserfirst === true) order.unshift({ column: 'agent', descending: true });
+  const first = query.listagentuserfirst === true;
+  // No order at all leaves the search free to choose.
+  if (order.length === 0 && (first || query.orderdesc === true)) {
+    order.push({ column: 'name', descending: query.orderdesc === true });
+  }
+  if (first) order.unshift({ column: 'agent', descending: true });
   return order;
 }
 

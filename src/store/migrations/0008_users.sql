@@ -29,8 +29,8 @@ alter table requester
   add column words text generated always as
     (requester_words(name, first_name, surname, address, alternative_addresses)) stored,
   add column phones text generated always as
-    (regexp_replace(coalesce(halo->>'phonenumber', '') || ' ' || coalesce(halo->>'homenumber', '') || ' ' ||
-      coalesce(halo->>'mobilenumber', '') || ' ' || coalesce(halo->>'mobilenumber2', ''), '[^0-9 ]', '', 'g')) stored;
+    (regexp_replace(coalesce(halo->>'phonenumber', '') || ';' || coalesce(halo->>'homenumber', '') || ';' ||
+      coalesce(halo->>'mobilenumber', '') || ';' || coalesce(halo->>'mobilenumber2', ''), '[^0-9;]', '', 'g')) stored;
 
 create index requester_words on requester using gin (words gin_trgm_ops);
 create index requester_phones on requester using gin (phones gin_trgm_ops);

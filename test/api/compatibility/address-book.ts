@@ -49,7 +49,7 @@ function listCall(path: string): Call<null> {
       search: ask(
         'ann lee',
         'Words that must all occur in name or address. One or two letters alone: names that begin so. Above ' +
-          `${LIMITS.addressBookHits} hits \`record_count\` is that number, or what the page proves.`,
+          `${LIMITS.addressBookHits} hits without \`order\` they come by id, and \`record_count\` is that number, or what the page proves.`,
       ),
       advanced_search: not(UNDOCUMENTED),
       search_phonenumbers: asking<null>(() => `/api${path}?search=555-0199`)(

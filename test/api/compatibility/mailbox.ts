@@ -103,6 +103,13 @@ function state(column: string, value: unknown, note: string): Row<World> {
   }, note);
 }
 
+/** A command that needs more than is given: it is refused, where the same save without it is not. */
+const command: Probe<World> = async (api, _world, name) => {
+  const status = async (more: Item) =>
+    (await api.send('POST', '/api/Mailbox', [mailboxItem(azure(more))])).statusCode;
+  return [await status({}), await status({ [name]: true })];
+};
+
 const AZURE = {
   type: 3,
   server: '',
@@ -230,8 +237,10 @@ export const mailbox: Endpoint<World> = {
           .display_address,
       ]),
       google_email: steers('other@example.org', undefined, { ...GOOGLE, google_email: 'g@example.org' }),
-      inbound_method: not(
-        'Mailboxes are polled, and where a provider can tell of new mail it is asked to. 1 is refused.',
+      inbound_method: steers(
+        0,
+        'Graph and Gmail: 1, the default there, asks the provider to tell of new mail. Polled in any case.',
+        azure(),
       ),
       halointegrator_lastsync: state(
         'last_listed_at',
@@ -268,11 +277,13 @@ export const mailbox: Endpoint<World> = {
       }),
       accesstoken: secret(),
       refreshtoken: secret(),
-      ...kept({
-        accesstokenexpirydate: '2026-01-01T00:00:00.000Z',
-        refreshtokenexpirydate: '2026-01-01T00:00:00.000Z',
-        tokendestructiondate: '2026-01-01T00:00:00.000Z',
-      }),
+      ...allNot<World>(
+        'Only in answers: when tokens end, as far as that is known.',
+        'accesstokenexpirydate',
+        'refreshtokenexpirydate',
+        'google_token_expiry',
+      ),
+      ...kept({ tokendestructiondate: '2026-01-01T00:00:00.000Z' }),
       deleteditemsfolder: steers('Done'),
       tlstype: steers(3, `With \`usetls\`: ${TLS_TYPE.allowed}. 4 is taken as 3.`),
       ...kept({ ewsusername: 'name' }),
@@ -281,9 +292,12 @@ export const mailbox: Endpoint<World> = {
       new_client_secret: secret(azure()),
       new_azure_access_token: secret(azure()),
       new_azure_refresh_token: secret(azure()),
-      oauth_code: not('A person signs in with `penstock mailbox authorize`.'),
+      oauth_code: not('Exchanged by `_exchangecodefortoken`; alone it does nothing.'),
       ...kept({ azureredirecturi: 'https://example.org/back' }),
-      _exchangecodefortoken: not('Refused: a person signs in with `penstock mailbox authorize`.'),
+      _exchangecodefortoken: works(
+        command,
+        'Exchanges `oauth_code`, got for `azureredirecturi`, during the save; without a code 400.',
+      ),
       _testonly: works(async (api) => {
         const count = async () =>
           ((await ok(api.send('GET', '/api/Mailbox?showall=true'))).json() as Item[]).length;
@@ -299,12 +313,12 @@ export const mailbox: Endpoint<World> = {
       _isglobalsmtp: not('False: there is no global SMTP entry.'),
       new_google_access_token: secret({ ...GOOGLE, google_email: 'j@example.org' }),
       new_google_refresh_token: secret({ ...GOOGLE, google_email: 'k@example.org' }),
-      ...kept({
-        google_token_expiry: '2026-01-01T00:00:00.000Z',
-        google_redirect: 'https://example.org/back',
-      }),
-      _getgoogletoken: not('Refused, as `_exchangecodefortoken`.'),
-      google_code: not('As `oauth_code`.'),
+      ...kept({ google_redirect: 'https://example.org/back' }),
+      _getgoogletoken: works(
+        command,
+        'Exchanges `google_code`, got for `google_redirect`, during the save; without a code 400.',
+      ),
+      google_code: not('Exchanged by `_getgoogletoken`; alone it does nothing.'),
       azure_authorized: works(
         async (api) => [
           (await save(api, azure())).azure_authorized,
@@ -334,13 +348,17 @@ export const mailbox: Endpoint<World> = {
       azureleavemailininbox: steers(true, undefined, azure()),
       imapdatecutoff: steers('2026-01-01T00:00:00.000Z', 'POP3 servers do not tell when mail arrived.'),
       imapleavemailininbox: steers(true),
-      ...kept({
-        azure_subscription_id: 'id',
-        azure_subscription_expiry: '2026-01-01T00:00:00.000Z',
-        azure_subscribed: true,
-      }),
+      ...allNot<World>(
+        'Only in answers: the subscriptions that Penstock keeps with Graph.',
+        'azure_subscription_id',
+        'azure_subscription_expiry',
+        'azure_subscribed',
+      ),
       new_azure_subscription_secret: secret(azure()),
-      _webhookaction: not('Refused: subscriptions are made, renewed and ended by themselves.'),
+      _webhookaction: works(async (api) => {
+        const push = async (more: Item) => (await save(api, azure(more))).inbound_method;
+        return [await push({}), await push({ _webhookaction: 3 })];
+      }, 'Graph and Gmail: 1 subscribe, 2 renew, 3 unsubscribe.'),
       ignore_cc_emails: decides(true),
       accept_auto_replies: decides(false, { message: ['Auto-Submitted: auto-replied', ...MESSAGE] }),
       allow_email_hashtags: decides(false, {
