@@ -41,6 +41,7 @@ const MOST_RENEWALS = Math.ceil(DAY_MS / (0.8 * HOUR_MS));
 /** Waits by the simulated clock where the real session would wait for the server. */
 function resting(session: Session, clock: SimulatedClock): Session {
   return {
+    ...stepping(session, () => {}),
     async wait(ms, signal) {
       if (session.snapshot) {
         await session.wait(0, signal);
