@@ -113,7 +113,7 @@ describe('T5.3 a client secret that has expired', () => {
       await writeSecret(tx, keys, secretOwner(mailbox.id), 'client_secret', 'a-new-one');
       await updateMailbox(tx, mailbox);
     });
-    second.supervisor.review();
+    await second.supervisor.review();
     await lab.site.waitUntilProcessed();
     await expectEachOnce(lab.site);
   });
