@@ -2,6 +2,7 @@
 import type { AddressInfo } from 'node:net';
 import { buildApi } from './api/server.ts';
 import type { ApiServices, OperationalAnswer } from './api/services.ts';
+import type { Sender } from './deliver/sender.ts';
 import { fail } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import type { ParsedMessage } from './message/message.ts';
@@ -17,7 +18,10 @@ import { VERSION } from './version.ts';
 import type { Work } from './work.ts';
 
 export interface ApiServer {
+  /** Where clients reach it. */
   url: string;
+  /** The same on this machine, when another server stands in front. */
+  localUrl: string;
   close(): Promise<void>;
 }
 
@@ -25,18 +29,19 @@ interface Parts {
   runtime: Runtime;
   events: Events;
   work: Work;
+  sender: Sender;
   metrics: Metrics;
   readFacts(): Promise<Facts>;
 }
 
 export async function serveApi(parts: Parts): Promise<ApiServer> {
   const { runtime, events } = parts;
-  const { server, poller, gmail } = runtime.config;
+  const { server, poller, gmail, destinations, mail } = runtime.config;
   const api = await buildApi({
     db: runtime.db,
     keys: runtime.keys,
     events,
-    config: { server, poller, gmail },
+    config: { server, poller, gmail, destinations, mail },
     version: VERSION,
     services: bindServices(parts),
   });
@@ -51,10 +56,11 @@ export async function serveApi(parts: Parts): Promise<ApiServer> {
   });
   const { port } = api.server.address() as AddressInfo;
   const host = server.host.includes(':') ? `[${server.host}]` : server.host;
-  return { url: server.publicUrl ?? `http://${host}:${port}`, close: () => api.close() };
+  const localUrl = `http://${host}:${port}`;
+  return { url: server.publicUrl ?? localUrl, localUrl, close: () => api.close() };
 }
 
-function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices {
+function bindServices({ runtime, work, sender, metrics, readFacts }: Parts): ApiServices {
   const liveness = createLiveness();
   const inThread = <T>(task: ThreadTask, bytes: number): Promise<T> =>
     work.pool.run<T>(task, {
@@ -74,7 +80,9 @@ function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices
     explain: (rules, bytes, mailboxId) =>
       inThread<Explanation>({ kind: 'explain', rules, bytes, mailboxId }, bytes.length),
     diagnose: (mailbox, secrets, signal) => runtime.sources.diagnoseDraft(mailbox, secrets, signal),
+    signIns: runtime.signIns,
     contacts: (mailbox) => runtime.sources.contacts(mailbox, LIMITS.contacts),
+    testDestination: (destination, messageId) => sender.test(destination, messageId),
     async live(): Promise<OperationalAnswer> {
       const { live, reason } = liveness();
       return { ok: live, body: { live, reason } };

@@ -9,6 +9,7 @@ import { createPool, type WorkerPool } from './message/pool.ts';
 import type { Events } from './observe/events.ts';
 import type { AnalysisAnswer, AnalysisTask } from './process/analysis.ts';
 import type { AnalysisPool } from './process/analysis-runner.ts';
+import { DestinationCache } from './process/destination-cache.ts';
 import { packMessages } from './process/pack.ts';
 import { PolicyCache } from './process/policy-cache.ts';
 import { Processor } from './process/processor.ts';
@@ -40,6 +41,7 @@ export class Work {
   readonly pool: WorkerPool;
   readonly rules: RuleCache;
   readonly policies: PolicyCache;
+  readonly destinations: DestinationCache;
   readonly #events: Events;
   readonly #processor: Processor | null;
   readonly #sweeper: Sweeper;
@@ -49,7 +51,7 @@ export class Work {
     events: Events,
     queue: JobQueue,
     pool: WorkerPool,
-    caches: { rules: RuleCache; policies: PolicyCache },
+    caches: { rules: RuleCache; policies: PolicyCache; destinations: DestinationCache },
     processor: Processor | null,
     sweeper: Sweeper,
   ) {
@@ -58,6 +60,7 @@ export class Work {
     this.pool = pool;
     this.rules = caches.rules;
     this.policies = caches.policies;
+    this.destinations = caches.destinations;
     this.#processor = processor;
     this.#sweeper = sweeper;
   }
@@ -71,6 +74,7 @@ export class Work {
     const pool = createPool({ filename: options.threadFile ?? threadFile(), threads: config.worker.threads });
     const rules = new RuleCache(db, events);
     const policies = new PolicyCache(runtime);
+    const destinations = new DestinationCache(db);
     const analysis: AnalysisPool = {
       run: (task: AnalysisTask, timeoutMs: number) => {
         const { messages, transfer } = packMessages(task.messages);
@@ -91,6 +95,7 @@ export class Work {
           },
           instanceId: runtime.instanceId,
           policyOf: (mailboxId) => policies.of(mailboxId),
+          destinations: () => destinations.current(),
         })
       : null;
     const sweeper = new Sweeper(db, queue, events, {
@@ -102,7 +107,7 @@ export class Work {
     const jobs = config.worker.threads * 2 + 1;
     if (processor !== null) queue.work(jobs, (job) => processor.handle(job));
     if (processor !== null) sweeper.start();
-    return new Work(events, queue, pool, { rules, policies }, processor, sweeper);
+    return new Work(events, queue, pool, { rules, policies, destinations }, processor, sweeper);
   }
 
   /** Enqueues committed records. Never fails: what is not enqueued is swept up later. */

@@ -16,10 +16,12 @@ export const CRASH_POINTS = [
   'after-result-commit',
 ] as const;
 export type CrashPoint = (typeof CRASH_POINTS)[number];
+/** Those of the way out, where nothing happens without a destination. */
+export type DeliveryCrashPoint = 'after-delivery-claim' | 'after-delivery';
 
 let passagesLeft = Number(process.env.PENSTOCK_CRASH_AFTER ?? 1);
 
-export function crashPoint(point: CrashPoint): void {
+export function crashPoint(point: CrashPoint | DeliveryCrashPoint): void {
   if (process.env.PENSTOCK_CRASH_AT !== point) return;
   passagesLeft -= 1;
   if (passagesLeft <= 0) process.kill(process.pid, 'SIGKILL');

@@ -2,9 +2,10 @@
 import { statfs } from 'node:fs/promises';
 import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
+import { destinationStandings } from '../store/deliveries.ts';
 import { backlog } from '../store/emails.ts';
 import { type SubscriptionStanding, subscriptionStandings } from '../store/subscriptions.ts';
-import { countHeldUp, credentialEnds, watchMailboxes } from '../store/watch.ts';
+import { countHeldUp, credentialEnds, failingCredentials, watchMailboxes } from '../store/watch.ts';
 import type { HealthFacts, Reached } from './health.ts';
 
 export interface FactSources {
@@ -25,6 +26,7 @@ export interface Facts extends HealthFacts {
   heldUp: Awaited<ReturnType<typeof countHeldUp>>;
   subscriptions: SubscriptionStanding[];
   credentialEnds: Awaited<ReturnType<typeof credentialEnds>>;
+  failingCredentials: Awaited<ReturnType<typeof failingCredentials>>;
 }
 
 /** Asks every source once, all at the same time, each within one deadline. */
@@ -38,6 +40,8 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
       heldUp: await countHeldUp(db, LIMITS.heldUpCount),
       subscriptions: await subscriptionStandings(db),
       credentialEnds: await credentialEnds(db),
+      failingCredentials: await failingCredentials(db),
+      destinations: await destinationStandings(db, LIMITS.heldUpCount),
     })),
     attempt(() => sources.queueDepth()),
     attempt(async () => {
@@ -57,6 +61,8 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
     heldUp: known?.heldUp ?? [],
     subscriptions: known?.subscriptions ?? [],
     credentialEnds: known?.credentialEnds ?? [],
+    failingCredentials: known?.failingCredentials ?? [],
+    destinations: known?.destinations ?? [],
     staleIntervals: sources.staleIntervals,
   };
 }

@@ -1,8 +1,10 @@
 /** The settings that decide outcomes, by mailbox; read again every few seconds. */
 import type { Runtime } from '../runtime.ts';
 import type { SourceKind } from '../source/source.ts';
+import { readControl } from '../store/control.ts';
 import { listMailboxes, type Mailbox } from '../store/mailboxes.ts';
 import { listSites, type Site } from '../store/sites.ts';
+import type { Control } from '../ticket/control.ts';
 import { type ProcessingPolicy, processingPolicy } from './policy.ts';
 
 const CHECK_MS = 5_000;
@@ -11,6 +13,7 @@ export class PolicyCache {
   readonly #runtime: Runtime;
   #mailboxes = new Map<number, Mailbox>();
   #sites: readonly Site[] = [];
+  #control: Control = {};
   #checkedAt = Number.NEGATIVE_INFINITY;
 
   constructor(runtime: Runtime) {
@@ -26,6 +29,7 @@ export class PolicyCache {
       this.#checkedAt = performance.now();
       const mailboxes = await listMailboxes(this.#runtime.db, { removed: true });
       this.#sites = await listSites(this.#runtime.db);
+      this.#control = await readControl(this.#runtime.db);
       this.#mailboxes = new Map(mailboxes.map((mailbox) => [mailbox.id, mailbox]));
     }
     return processingPolicy(
@@ -33,6 +37,7 @@ export class PolicyCache {
       this.#mailboxes,
       this.#runtime.config.mail,
       this.#sites,
+      this.#control,
     );
   }
 

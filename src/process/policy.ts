@@ -1,6 +1,7 @@
 /** The settings that decide the outcome of a message, put together for one mailbox. Pure. */
 import type { Config } from '../config/settings.ts';
 import type { Mailbox } from '../store/mailboxes.ts';
+import { type Control, withControl } from '../ticket/control.ts';
 import { defaultGlobalPolicy, type GlobalPolicy, type MailboxPolicy } from '../ticket/policy.ts';
 import type { SiteAddresses } from '../ticket/site.ts';
 
@@ -20,11 +21,12 @@ export function processingPolicy(
   all: ReadonlyMap<number, Mailbox>,
   mail: Config['mail'],
   sites: readonly SiteAddresses[],
+  control: Control,
 ): ProcessingPolicy {
   return {
     mailboxId: mailbox.id,
-    mailbox: mailbox.settings.policy,
-    global: { ...defaultGlobalPolicy(), ...mail },
+    mailbox: withControl(mailbox.settings.policy, control),
+    global: { ...defaultGlobalPolicy(), ...mail, ...control.policy },
     ownAddresses: [...new Set([...all.values()].flatMap((one) => lower(one.settings.addresses)))],
     mailboxAddresses: lower(mailbox.settings.addresses),
     sites,

@@ -1,24 +1,20 @@
-/** Makes the source for an account: the one place that knows which code speaks for which kind. */
-import { fail } from '../errors.ts';
-import { GmailApi } from './gmail/api.ts';
-import { gmailSource } from './gmail/gmail-source.ts';
-import { DEFAULT_GMAIL_OPTIONS } from './gmail/settings.ts';
-import { gmailWatch } from './gmail/watch.ts';
-import { GraphMailbox } from './graph/graph-source.ts';
+/**
+ * Makes the source for an account: the one place that knows which code speaks for which kind. That code, and the library
+ * it stands on, is loaded with the first mailbox of its kind: a command starts sooner, and a daemon without it is smaller.
+ */
+import type { GraphMailbox } from './graph/graph-source.ts';
 import type { AccessTokens as GraphTokens } from './graph/settings.ts';
-import { graphSubscriptions } from './graph/subscription.ts';
-import { imapSource } from './imap/imap-source.ts';
-import type { AccessTokens } from './oauth/access-tokens.ts';
-import { pop3Source } from './pop3/pop3-source.ts';
+import { loginSource, requestSource } from './login-source.ts';
+import type { Logins } from './logins.ts';
+import { type AccessTokens, accessTokens } from './oauth/access-tokens.ts';
 import type { ServerSettings, Source, SourceKind } from './source.ts';
 import type { Subscriptions } from './subscriptions.ts';
-import { tokenSource } from './token-source.ts';
 
 /** A mailbox on its server with all that is needed to log in. */
 export interface Account {
   kind: SourceKind;
   server: Omit<ServerSettings, 'auth'>;
-  login: { kind: 'password'; password: string } | { kind: 'tokens'; tokens: AccessTokens };
+  logins: Logins;
 }
 
 /** `graph` is there for Graph mailboxes, which can do more than deliver mail; `subscriptions` where a provider tells of mail. */
@@ -29,26 +25,33 @@ export interface MadeSource {
 }
 
 /** Keep what it makes as long as the mailbox is the same: it knows how much of a quota is used. */
-export function makeSource({ kind, server, login }: Account): MadeSource {
+export async function makeSource({ kind, server, logins }: Account): Promise<MadeSource> {
   if (kind === 'imap' || kind === 'pop3') {
-    const make = kind === 'imap' ? imapSource : pop3Source;
-    const source =
-      login.kind === 'password' ? make({ ...server, auth: login }) : tokenSource(server, login.tokens, make);
+    const make =
+      kind === 'imap'
+        ? (await import('./imap/imap-source.ts')).imapSource
+        : (await import('./pop3/pop3-source.ts')).pop3Source;
+    const source = loginSource(server, logins, make);
     return { source, graph: null, subscriptions: null };
   }
-  if (login.kind === 'password') throw fail('validation_failed', 'This kind of mailbox takes tokens only.');
-  const { tokens } = login;
+  const tokens = accessTokens(logins);
   const { host, port, user, tlsCa, tlsVerify, folders, maxMessageBytes } = server;
   const authority = port === 443 ? host : `${host}:${port}`;
   if (kind === 'gmail') {
+    const { gmailSource, gmailSubscriptions } = await import('./gmail/gmail-source.ts');
     const rootUrl = `https://${authority}/`;
     const settings = { user, tokens, folders, maxMessageBytes, rootUrl, tlsCa };
-    const subscriptions = gmailWatch(() => new GmailApi(settings, DEFAULT_GMAIL_OPTIONS));
-    return { source: gmailSource(settings), graph: null, subscriptions };
+    const source = requestSource(gmailSource(settings), logins);
+    return { source, graph: null, subscriptions: gmailSubscriptions(settings) };
   }
+  const [{ GraphMailbox }, { graphSubscriptions }] = await Promise.all([
+    import('./graph/graph-source.ts'),
+    import('./graph/subscription.ts'),
+  ]);
   const settings = { mailbox: user, graphHost: authority, tlsCa, tlsVerify, folders, maxMessageBytes };
   const graph = new GraphMailbox(settings, forGraph(tokens));
-  return { source: graph.source(), graph, subscriptions: graphSubscriptions(graph) };
+  const source = requestSource(graph.source(), logins);
+  return { source, graph, subscriptions: graphSubscriptions(graph) };
 }
 
 const forGraph = ({ get, rejected }: AccessTokens): GraphTokens => ({

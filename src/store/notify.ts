@@ -6,10 +6,17 @@ import type { Connection, Database, Tx } from './database.ts';
 const CHANNEL = 'penstock';
 
 /**
- * `rules`: rules changed. `mailboxes`: settings changed. `poll:<id>`: somebody wants this mailbox polled now. `mail:<id>`:
- * a provider says that it has mail. `subscriptions`: a provider wants one to be renewed or made anew.
+ * `rules`: rules changed. `mailboxes`, `destinations`: settings changed. `poll:<id>`: somebody wants this mailbox
+ * polled now. `mail:<id>`: a provider says that it has mail. `subscriptions`: a provider wants one to be renewed or
+ * made anew.
  */
-export type Notice = 'rules' | 'mailboxes' | `poll:${number}` | `mail:${number}` | 'subscriptions';
+export type Notice =
+  | 'rules'
+  | 'mailboxes'
+  | 'destinations'
+  | `poll:${number}`
+  | `mail:${number}`
+  | 'subscriptions';
 
 /** Sends notices when the surrounding transaction commits. */
 export async function notify(db: Database | Tx, ...notices: Notice[]): Promise<void> {

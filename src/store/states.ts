@@ -46,3 +46,7 @@ export interface ResyncState {
   oldEpochs: string[];
   reason: string;
 }
+
+/** `dead`: given up, a person decides. `dropped`: nobody wants it any more. */
+export const DELIVERY_STATES = ['pending', 'delivered', 'dead', 'dropped'] as const;
+export type DeliveryState = (typeof DELIVERY_STATES)[number];

@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, it } from 'vitest';
-import type { CrashPoint } from '../../src/lab/crash-point.ts';
+import { CRASH_POINTS, type CrashPoint } from '../../src/lab/crash-point.ts';
 import { LIMITS } from '../../src/limits.ts';
 import type { SourceKind } from '../../src/source/source.ts';
 import { expectEachOnce } from '../support/each-once.ts';
@@ -141,6 +141,11 @@ async function dieAtEach(
  * nothing of a kind, and are passed on both.
  */
 export function crashContract(backend: Backend, kinds: readonly SourceKind[]): void {
+  it('T1.1 every point that has a name is one of these', () => {
+    const points = [...INTAKE, ...PROCESSING].map(([point]) => point);
+    expect(points.sort()).toEqual([...CRASH_POINTS].sort());
+  });
+
   it.each(kinds)(
     'T1.1 T20.1 kill -9 at each point of the intake: %s',
     async (kind) => {

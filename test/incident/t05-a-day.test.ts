@@ -11,6 +11,7 @@ import { Supervisor } from '../../src/intake/supervisor.ts';
 import { ROUTES as GMAIL_ROUTES } from '../../src/lab/gmail/routes.ts';
 import type { LabPush } from '../../src/lab/gmail/watches.ts';
 import { call } from '../../src/lab/graph/notifier.ts';
+import { tellLogin } from '../../src/login-events.ts';
 import { type EventData, type EventName, Events } from '../../src/observe/events.ts';
 import { openRuntime } from '../../src/runtime.ts';
 import { pushKeys } from '../../src/source/gmail/push.ts';
@@ -18,7 +19,6 @@ import { DEFAULT_GMAIL_OPTIONS } from '../../src/source/gmail/settings.ts';
 import type { Session, Source, SourceKind } from '../../src/source/source.ts';
 import { listMailboxes } from '../../src/store/mailboxes.ts';
 import { NoticeListener } from '../../src/store/notify.ts';
-import { tellToken } from '../../src/token-events.ts';
 import { labCertificate } from '../support/graph-lab.ts';
 import { stepping, subjectsOf } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
@@ -82,7 +82,7 @@ it('T5.4 T7.2 24 hours: all mail once, the audit clean, and no more tokens than 
   const runtime = await openRuntime(await site.config(), {
     borrow: true,
     onError: () => {},
-    onToken: (event) => tellToken(events, event),
+    onLogin: (event) => tellLogin(events, event),
   });
   const { db, raw, sources } = runtime;
   for (const kind of KINDS) {

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import type { SourceKind } from '../../src/source/source.ts';
 import { defaultMailboxSettings, type MailboxSettings } from '../../src/store/mailbox-settings.ts';
 import type { Mailbox } from '../../src/store/mailboxes.ts';
+import { credentialId } from '../../src/store/oauth-tokens.ts';
 import { DESK, KINDS, type OauthSite, startOauthSite } from '../support/oauth-site.ts';
 
 interface Wrong {
@@ -312,7 +313,7 @@ it('names each fault and says what to change', async () => {
   for (const wrong of TABLE) {
     const mailbox = mailboxes.get(wrong.kind)!;
     wrong.arrange?.(lab);
-    const secrets = { ...(await sources.secrets(mailbox.id)), ...wrong.secrets };
+    const secrets = { ...(await sources.secrets(credentialId(mailbox.id))), ...wrong.secrets };
     const password = wrong.password === undefined ? {} : { password: wrong.password };
     const steps = await sources.diagnoseDraft(
       draftOf(lab, mailbox, wrong),

@@ -85,10 +85,13 @@ export async function startOauthSite(backend: Backend = 'postgres'): Promise<Oau
   const graph = new LabGraphServer({
     notificationCa: certificate.cert,
     certificate,
-    grantOf: (token) =>
-      holderOf('graph', token)?.scope.startsWith('https://graph.')
-        ? { roles: new Set(['read', 'write']), mailboxes: null }
-        : null,
+    grantOf(token) {
+      const holder = holderOf('graph', token);
+      if (!holder?.scope.startsWith('https://graph.')) return null;
+      // A person opens their own mailbox, an application all of them.
+      const mailboxes = holder.user === null ? null : new Set([holder.user]);
+      return { roles: new Set(['read', 'write']), mailboxes };
+    },
   });
   const gmail = new LabGmailServer({
     certificate,
@@ -114,7 +117,7 @@ export async function startOauthSite(backend: Backend = 'postgres'): Promise<Oau
   for (const [kind, server] of Object.entries({ imap, pop3 })) {
     const accepts = (token: string) =>
       holderOf(kind as SourceKind, token)?.scope.includes('outlook.office') === true;
-    server.addUser(DESK, { accepts });
+    server.addUser(DESK, { password: 'the-password', accepts });
   }
 
   serviceKeys ??= generateKeyPairSync('rsa', { modulusLength: 2048 });

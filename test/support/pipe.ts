@@ -3,10 +3,10 @@ import { onTestFinished } from 'vitest';
 import type { IntakeContext } from '../../src/intake/context.ts';
 import { makePressure } from '../../src/intake/pressure.ts';
 import { Supervisor } from '../../src/intake/supervisor.ts';
+import { tellLogin } from '../../src/login-events.ts';
 import { type EventData, type EventName, Events } from '../../src/observe/events.ts';
 import { openRuntime, type Runtime } from '../../src/runtime.ts';
 import type { Session, Source, SourceKind } from '../../src/source/source.ts';
-import { tellToken } from '../../src/token-events.ts';
 import { Work, type WorkOptions } from '../../src/work.ts';
 import { type Running, startPenstock } from './process.ts';
 import { type Site, until } from './site.ts';
@@ -51,7 +51,7 @@ export class Pipe {
     const runtime = await openRuntime(await site.config(options.env), {
       borrow: false,
       onError: (error) => events.emit('engine.error', { engine: 'database', message: error.message }),
-      onToken: (event) => tellToken(events, event),
+      onLogin: (event) => tellLogin(events, event),
     });
     const sweep = { everyMs: 200, lostAfterSeconds: 1 };
     const work = await Work.start(runtime, events, { process: true, sweep, ...options.work });

@@ -23,6 +23,7 @@ import { loadKeyring } from '../../src/store/keyring.ts';
 import { defaultMailboxSettings, type MailboxSettings } from '../../src/store/mailbox-settings.ts';
 import { createMailbox } from '../../src/store/mailboxes.ts';
 import { NoticeListener } from '../../src/store/notify.ts';
+import { defaultMail } from './default-mail.ts';
 import { tempFolder } from './folder.ts';
 import { labCertificate } from './graph-lab.ts';
 import { subjectsOf } from './intake.ts';
@@ -83,6 +84,8 @@ export async function startReceiver({ db, events, folder, gmail }: ReceiverOptio
     config: {
       server: { host: '', port: 0, publicUrl: url, trustProxy: false, requestsPerMinute: 1_000 },
       poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
+      destinations: { allow: [] },
+      mail: defaultMail(),
       gmail: { topic: null, pushAccount: gmail?.account ?? null, pushAudience: null },
     },
     version: '0.0.0-test',

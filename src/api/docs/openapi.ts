@@ -17,7 +17,11 @@ const TAGS = [
   { name: 'IncomingEmail', description: 'One record for every message.' },
   { name: 'Mail', description: 'Mail that programs hand in.' },
   { name: 'Notification', description: 'Where providers tell of new mail.' },
+  { name: 'EmailAddressBook', description: 'Users that can be written to.' },
+  { name: 'Users', description: 'Those who write to us.' },
+  { name: 'Control', description: 'Settings of the installation.' },
   { name: 'Site', description: 'Where new users belong.' },
+  { name: 'Destination', description: 'Where outcomes are sent, and what became of each.' },
   { name: 'Operation', description: 'Health, metrics and this document.' },
 ];
 

@@ -1,6 +1,7 @@
 /** Change notifications of the lab's Graph: subscriptions with their handshake, what is told, and what gets lost. */
 import { randomUUID } from 'node:crypto';
-import { created, GraphFault, type LabAnswer, noContent, ok } from './answer.ts';
+import type { LabAnswer } from '../http/answer.ts';
+import { created, GraphFault, noContent, ok } from './answer.ts';
 import type { LabMailbox, LabMessage } from './mail-store.ts';
 import { call, handshake } from './notifier.ts';
 
@@ -81,6 +82,10 @@ export class Subscriptions {
     };
     this.all.set(subscription.id, subscription);
     return created(entity(subscription));
+  }
+
+  list(): LabAnswer {
+    return ok({ value: [...this.all.values()].map(entity) });
   }
 
   get(id: string): LabAnswer {

@@ -90,8 +90,8 @@ export class TokenService {
   }
 
   /**
-   * Asks the server now, whatever is remembered, and fails when it refuses even if the token before still lives. For a
-   * person who mended something at the provider, or wants to know whether something is to be mended.
+   * Asks the server now, whatever is remembered, and for a person who tries whether it works: fails when there came no new
+   * token, also while an old one still serves.
    */
   async retry(credential: Credential): Promise<string> {
     return await this.#turns.run(() => this.#settle(credential, digestOf(credential), true));
@@ -123,7 +123,6 @@ export class TokenService {
     if (event !== null) this.#report(event);
     const known = this.#learn(credential, digest, kept?.digest === digest ? kept : null, turn);
     this.#cache.set(id, known);
-    // A token that still lives would hide that there will be no other.
     if (insist && turn.kind === 'failed') throw failureError(turn.failure, id);
     return this.#tell(id, known);
   }
