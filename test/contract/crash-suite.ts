@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, it } from 'vitest';
-import type { CrashPoint } from '../../src/lab/crash-point.ts';
+import { CRASH_POINTS, type CrashPoint } from '../../src/lab/crash-point.ts';
 import { LIMITS } from '../../src/limits.ts';
 import type { SourceKind } from '../../src/source/source.ts';
 import { expectEachOnce } from '../support/each-once.ts';
@@ -17,10 +17,10 @@ import { type Backend, until } from '../support/site.ts';
 
 /** What there is, of all rounds so far. */
 interface Remains {
-  /** Rows of messages that are safe. */
-  ledger: number;
-  /** Messages without such a row. */
-  unknown: number;
+  /** Ledger rows, with those of messages that are yet to be fetched: after a crash they are taken one at a time. */
+  rows: number;
+  /** Messages that are not safe here. */
+  unsafe: number;
   /** Rows whose effect on the server is noted. */
   disposed: number;
   /** Messages that have left the inbox. */
@@ -41,11 +41,11 @@ const INTAKE: readonly [CrashPoint, Sign][] = [
   ['after-disposition-record', (now, before) => now.moved > before.moved && now.disposed > before.disposed],
   ['after-disposition', (now, before) => now.moved > before.moved && now.disposed === before.disposed],
   // Jobs are added while the server is already brought up to date.
-  ['after-enqueue', (now, before) => now.ledger > before.ledger],
-  ['after-commit', (now, before) => now.ledger > before.ledger],
-  ['before-commit', ({ unknown }) => unknown > 0],
-  ['after-raw-write', ({ unknown, files }, before) => unknown > 0 && files > before.files],
-  ['after-fetch', ({ unknown }) => unknown > 0],
+  ['after-enqueue', (now, before) => now.rows > before.rows],
+  ['after-commit', (now, before) => now.rows > before.rows],
+  ['before-commit', ({ unsafe }) => unsafe > 0],
+  ['after-raw-write', ({ unsafe, files }, before) => unsafe > 0 && files > before.files],
+  ['after-fetch', ({ unsafe }) => unsafe > 0],
 ];
 
 const isClaimed: Sign = ({ claimed, processed }, before) => claimed > 0 && processed === before.processed;
@@ -70,8 +70,9 @@ function deliverRound(lab: OauthSite, kind: SourceKind, round: string): void {
 }
 
 async function remainsOf({ site, inInbox }: OauthSite, kinds: readonly SourceKind[]): Promise<Remains> {
-  const { rows } = await sql<Omit<Remains, 'moved' | 'files' | 'unknown'>>`
-    select (select count(*)::int from ledger where state <> 'pending') as ledger,
+  const { rows } = await sql<Omit<Remains, 'moved' | 'files' | 'unsafe'> & { safe: number }>`
+    select (select count(*)::int from ledger) as rows,
+      (select count(*)::int from ledger where state <> 'pending') as safe,
       (select count(*)::int from ledger where disposition in ('done', 'gone')) as disposed,
       (select count(*)::int from incoming_email where claimed_until > now()) as claimed,
       (select count(*)::int from incoming_email where state = 'processed') as processed`.execute(
@@ -82,7 +83,7 @@ async function remainsOf({ site, inInbox }: OauthSite, kinds: readonly SourceKin
   const inInboxes = kinds.reduce((sum, kind) => sum + inInbox(kind).length, 0);
   return {
     ...rows[0]!,
-    unknown: site.delivered.length - rows[0]!.ledger,
+    unsafe: site.delivered.length - rows[0]!.safe,
     moved: site.delivered.length - inInboxes,
     files: files.filter((entry) => entry.isFile() && !entry.parentPath.endsWith('tmp')).length,
   };
@@ -106,6 +107,7 @@ async function dieAtEach(
   kinds: readonly SourceKind[],
   points: typeof INTAKE,
   passage: number,
+  roles: string,
 ): Promise<void> {
   const lab = await startOauthSite(backend);
   const { site } = lab;
@@ -113,7 +115,11 @@ async function dieAtEach(
   for (const [point, hasSign] of points) {
     const before = await remainsOf(lab, kinds);
     for (const kind of kinds) deliverRound(lab, kind, `${kind}-${point}`);
-    const daemon = startDaemon(site, { PENSTOCK_CRASH_AT: point, PENSTOCK_CRASH_AFTER: String(passage) });
+    const daemon = startDaemon(site, {
+      PENSTOCK_CRASH_AT: point,
+      PENSTOCK_CRASH_AFTER: String(passage),
+      PENSTOCK_ROLES: roles,
+    });
     await until(
       () => daemon.hasEnded,
       () => `it did not die at ${point}:\n${daemon.output}`,
@@ -135,10 +141,16 @@ async function dieAtEach(
  * nothing of a kind, and are passed on both.
  */
 export function crashContract(backend: Backend, kinds: readonly SourceKind[]): void {
+  it('T1.1 every point that has a name is one of these', () => {
+    const points = [...INTAKE, ...PROCESSING].map(([point]) => point);
+    expect(points.sort()).toEqual([...CRASH_POINTS].sort());
+  });
+
   it.each(kinds)(
     'T1.1 T20.1 kill -9 at each point of the intake: %s',
     async (kind) => {
-      await dieAtEach(backend, [kind], INTAKE, 1);
+      // A record with which processes die again and again is set aside: none works on them here before the end.
+      await dieAtEach(backend, [kind], INTAKE, 1, 'poller');
     },
     TEST_MS,
   );
@@ -146,7 +158,7 @@ export function crashContract(backend: Backend, kinds: readonly SourceKind[]): v
   it(
     'T1.1 kill -9 at each point of the processing, mail of all kinds',
     async () => {
-      await dieAtEach(backend, KINDS, PROCESSING, backend === 'redis' ? 2 : 1);
+      await dieAtEach(backend, KINDS, PROCESSING, backend === 'redis' ? 2 : 1, 'poller,worker');
     },
     TEST_MS,
   );

@@ -42,6 +42,15 @@ function deliverToAll(lab: Lab, messages: Iterable<Buffer>): void {
 const numbered = (name: string, count: number): Buffer[] =>
   Array.from({ length: count }, (_, index) => simpleMessage(`${name}-${index}`));
 
+/** A person who does not want to wait for the next attempts. */
+function impatient(lab: Lab, pipe: Pipe): () => Promise<void> {
+  return async () => {
+    await sleep(150);
+    await lab.site.hurryRetries();
+    await wakeAll(lab, pipe);
+  };
+}
+
 async function wakeAll({ site }: Lab, pipe: Pipe): Promise<void> {
   const rows = await site.runtime.db.selectFrom('mailbox').select('id').execute();
   for (const { id } of rows) pipe.supervisor.wake(id);
@@ -157,7 +166,7 @@ export function pipeContract(backend: Backend): void {
       lab.site.runtime.db,
     );
     const pipe = await Pipe.start(lab.site, { wrap: once('fetch', endTokens, 5) });
-    await lab.site.waitUntilProcessed();
+    await lab.site.waitUntilProcessed(impatient(lab, pipe));
     await expectEachOnce(lab);
     expect(ended).toBe(KINDS.length);
     expect(pipe.of('token.failed')).toEqual([]);
@@ -220,12 +229,7 @@ export function pipeContract(backend: Backend): void {
       action: { do: 'answer', ...apiError(500, 'backendError', 'Backend Error') },
     });
     const pipe = await Pipe.start(lab.site, { work: { threadFile: ODD_THREAD } });
-    // A person who does not want to wait for the next attempts.
-    await lab.site.waitUntilProcessed(async () => {
-      await sleep(300);
-      await lab.site.hurryRetries();
-      await wakeAll(lab, pipe);
-    });
+    await lab.site.waitUntilProcessed(impatient(lab, pipe));
     await expectEachOnce(lab, {
       ends: (bytes) => (bytes.equals(poison) ? null : bytes.equals(killer) ? 'quarantined' : 'processed'),
     });
@@ -246,7 +250,7 @@ export function pipeContract(backend: Backend): void {
         lab.remove(kind, 'Subject: m-3\r\n');
       }),
     });
-    await lab.site.waitUntilProcessed(async () => await wakeAll(lab, pipe));
+    await lab.site.waitUntilProcessed(impatient(lab, pipe));
     expect(removed.size).toBe(KINDS.length);
     await expectEachOnce(lab, { mayBeGone: (bytes) => bytes.includes('Subject: m-3\r\n') });
     const { rows } = await sql<{ state: string }>`select distinct state from ledger order by state`.execute(
