@@ -193,6 +193,7 @@ function listenForNotices(
   const lookAgain = (): void => {
     work.rules.invalidate();
     work.policies.invalidate();
+    work.dispatcher?.wake();
     supervisor?.review();
     void keeper?.review();
   };
@@ -200,6 +201,7 @@ function listenForNotices(
     if (notice === 'rules') work.rules.invalidate();
     else if (notice.startsWith('poll:')) supervisor?.wake(Number(notice.slice('poll:'.length)));
     else if (notice.startsWith('mail:')) supervisor?.hint(Number(notice.slice('mail:'.length)));
+    else if (notice === 'outgoing') work.dispatcher?.wake();
     else if (notice === 'subscriptions') void keeper?.review();
     else lookAgain();
   };

@@ -16,7 +16,14 @@ import type { MailboxSettings, OauthSettings } from './store/mailbox-settings.ts
 import { credentialId } from './store/oauth-tokens.ts';
 
 /** Names of what a mailbox logs in with, in the secret store. */
-export const LOGIN_SECRETS = ['password', 'token', 'client_secret', 'refresh_token', 'private_key'] as const;
+export const LOGIN_SECRETS = [
+  'password',
+  'token',
+  'client_secret',
+  'refresh_token',
+  'private_key',
+  'smtp_password',
+] as const;
 export type LoginSecrets = Partial<Record<(typeof LOGIN_SECRETS)[number], string>>;
 
 /** Fails with `validation_failed` when a setting or a secret that the grant needs is missing. */
@@ -66,6 +73,27 @@ function scopeOf(kind: SourceKind, { provider, grant, cloud }: OauthSettings): s
   if (provider === 'google') return kind === 'gmail' ? GMAIL_API_SCOPE : GMAIL_PROTOCOL_SCOPE;
   const use = kind === 'imap' || kind === 'pop3' ? kind : 'graph';
   return grant === 'refresh_token' ? microsoftUserScope(cloud, use) : microsoftAppScope(cloud, use);
+}
+
+/**
+ * What a mailbox gets tokens for SMTP with. The token it is read with is good for that too where the audience is the
+ * same; of a Graph mailbox, whose audience is another one, the application can have a token for Exchange beside it.
+ */
+export function smtpCredentialOf(
+  mailbox: { id: number; kind: SourceKind; settings: MailboxSettings },
+  secrets: LoginSecrets,
+): Credential {
+  const { kind, settings } = mailbox;
+  const { oauth } = settings;
+  if (kind === 'imap' || kind === 'pop3' || oauth?.provider === 'google')
+    return credentialOf(mailbox, secrets);
+  if (!oauth || oauth.grant === 'refresh_token') {
+    const message = "A person's sign-in for Graph is not good for SMTP; send through Graph.";
+    throw fail('unsupported', message, { field: 'sending.by' });
+  }
+  const scope = microsoftAppScope(oauth.cloud, 'smtp');
+  const known = credentialOf({ ...mailbox, settings: { ...settings, oauth: { ...oauth, scope } } }, secrets);
+  return { ...known, id: `${known.id}:smtp` };
 }
 
 function tokenUrlOf({ provider, grant, tokenUrl, cloud, tenant }: OauthSettings): string {

@@ -7,6 +7,7 @@ import { crashPoint } from './lab/crash-point.ts';
 import { LIMITS } from './limits.ts';
 import { createPool, type WorkerPool } from './message/pool.ts';
 import type { Events } from './observe/events.ts';
+import { Dispatcher, type DispatchTimes } from './outbound/dispatcher.ts';
 import type { AnalysisAnswer, AnalysisTask } from './process/analysis.ts';
 import type { AnalysisPool } from './process/analysis-runner.ts';
 import { packMessages } from './process/pack.ts';
@@ -31,6 +32,8 @@ export interface WorkOptions {
   process: boolean;
   /** When lost jobs are made good. */
   sweep?: { everyMs: number; lostAfterSeconds: number };
+  /** Times of sending; tests have shorter ones. */
+  sending?: Partial<DispatchTimes>;
   /** URL of the module that the analysis threads run. */
   threadFile?: string;
 }
@@ -40,6 +43,8 @@ export class Work {
   readonly pool: WorkerPool;
   readonly rules: RuleCache;
   readonly policies: PolicyCache;
+  /** What sends mail; null in a process that takes no jobs. */
+  readonly dispatcher: Dispatcher | null;
   readonly #events: Events;
   readonly #processor: Processor | null;
   readonly #sweeper: Sweeper;
@@ -52,6 +57,7 @@ export class Work {
     caches: { rules: RuleCache; policies: PolicyCache },
     processor: Processor | null,
     sweeper: Sweeper,
+    dispatcher: Dispatcher | null,
   ) {
     this.#events = events;
     this.queue = queue;
@@ -60,6 +66,7 @@ export class Work {
     this.policies = caches.policies;
     this.#processor = processor;
     this.#sweeper = sweeper;
+    this.dispatcher = dispatcher;
   }
 
   /** Opens queue and threads. */
@@ -102,7 +109,17 @@ export class Work {
     const jobs = config.worker.threads * 2 + 1;
     if (processor !== null) queue.work(jobs, (job) => processor.handle(job));
     if (processor !== null) sweeper.start();
-    return new Work(events, queue, pool, { rules, policies }, processor, sweeper);
+    const dispatcher = options.process
+      ? new Dispatcher({
+          db,
+          events,
+          instanceId: runtime.instanceId,
+          transportOf: (mailbox) => runtime.sources.transport(mailbox),
+          times: options.sending,
+        })
+      : null;
+    dispatcher?.start();
+    return new Work(events, queue, pool, { rules, policies }, processor, sweeper, dispatcher);
   }
 
   /** Enqueues committed records. Never fails: what is not enqueued is swept up later. */
@@ -126,7 +143,11 @@ export class Work {
     this.#drained ??= (async () => {
       // With a queue that is away this takes until it is back: what counts is that no job runs any more.
       this.queue.stopWork().catch(() => undefined);
-      await Promise.all([this.#sweeper.stop(), this.#processor?.stop(DRAIN_MS)]);
+      await Promise.all([
+        this.#sweeper.stop(),
+        this.#processor?.stop(DRAIN_MS),
+        this.dispatcher?.stop(DRAIN_MS),
+      ]);
     })();
     return this.#drained;
   }

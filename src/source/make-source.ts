@@ -21,10 +21,11 @@ export interface Account {
   login: { kind: 'password'; password: string } | { kind: 'tokens'; tokens: AccessTokens };
 }
 
-/** `graph` is there for Graph mailboxes, which can do more than deliver mail; `subscriptions` where a provider tells of mail. */
+/** `graph` and `gmail` are there for mailboxes that can do more than deliver mail; `subscriptions` where a provider tells of mail. */
 export interface MadeSource {
   source: Source;
   graph: GraphMailbox | null;
+  gmail: GmailApi | null;
   subscriptions: Subscriptions | null;
 }
 
@@ -34,7 +35,7 @@ export function makeSource({ kind, server, login }: Account): MadeSource {
     const make = kind === 'imap' ? imapSource : pop3Source;
     const source =
       login.kind === 'password' ? make({ ...server, auth: login }) : tokenSource(server, login.tokens, make);
-    return { source, graph: null, subscriptions: null };
+    return { source, graph: null, gmail: null, subscriptions: null };
   }
   if (login.kind === 'password') throw fail('validation_failed', 'This kind of mailbox takes tokens only.');
   const { tokens } = login;
@@ -44,11 +45,12 @@ export function makeSource({ kind, server, login }: Account): MadeSource {
     const rootUrl = `https://${authority}/`;
     const settings = { user, tokens, folders, maxMessageBytes, rootUrl, tlsCa };
     const subscriptions = gmailWatch(() => new GmailApi(settings, DEFAULT_GMAIL_OPTIONS));
-    return { source: gmailSource(settings), graph: null, subscriptions };
+    const api = new GmailApi(settings, DEFAULT_GMAIL_OPTIONS);
+    return { source: gmailSource(settings), graph: null, gmail: api, subscriptions };
   }
   const settings = { mailbox: user, graphHost: authority, tlsCa, tlsVerify, folders, maxMessageBytes };
   const graph = new GraphMailbox(settings, forGraph(tokens));
-  return { source: graph.source(), graph, subscriptions: graphSubscriptions(graph) };
+  return { source: graph.source(), graph, gmail: null, subscriptions: graphSubscriptions(graph) };
 }
 
 const forGraph = ({ get, rejected }: AccessTokens): GraphTokens => ({

@@ -7,9 +7,16 @@ const CHANNEL = 'penstock';
 
 /**
  * `rules`: rules changed. `mailboxes`: settings changed. `poll:<id>`: somebody wants this mailbox polled now. `mail:<id>`:
- * a provider says that it has mail. `subscriptions`: a provider wants one to be renewed or made anew.
+ * a provider says that it has mail. `subscriptions`: a provider wants one to be renewed or made anew. `outgoing`: mail of
+ * ours waits to be sent.
  */
-export type Notice = 'rules' | 'mailboxes' | `poll:${number}` | `mail:${number}` | 'subscriptions';
+export type Notice =
+  | 'rules'
+  | 'mailboxes'
+  | `poll:${number}`
+  | `mail:${number}`
+  | 'subscriptions'
+  | 'outgoing';
 
 /** Sends notices when the surrounding transaction commits. */
 export async function notify(db: Database | Tx, ...notices: Notice[]): Promise<void> {

@@ -46,3 +46,10 @@ export interface ResyncState {
   oldEpochs: string[];
   reason: string;
 }
+
+/** Where a mail of ours is on its way out. `in_doubt`: it may have been sent; a person decides. */
+export const OUTGOING_STATES = ['queued', 'sending', 'retrying', 'sent', 'failed', 'in_doubt'] as const;
+export type OutgoingState = (typeof OUTGOING_STATES)[number];
+
+/** Why a mail is sent: somebody asked for it, or one of the answers that we give by ourselves. */
+export type OutgoingKind = 'stored' | 'acknowledgement' | 'answer' | 'welcome';

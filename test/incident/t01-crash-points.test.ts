@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
-import { CRASH_POINTS, type CrashPoint } from '../../src/lab/crash-point.ts';
+import { CRASH_POINTS } from '../../src/lab/crash-point.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { expectExactlyOnce } from '../support/exactly-once.ts';
 import { simpleMessage } from '../support/messages.ts';
@@ -22,6 +22,8 @@ interface Remains {
   touched: number;
   largeFiles: number;
 }
+
+type CrashPoint = (typeof CRASH_POINTS)[number];
 
 /** How each point shows in what is left when the process dies at its first passage. */
 const SIGNS: Record<CrashPoint, (remains: Remains) => boolean> = {
