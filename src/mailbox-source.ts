@@ -1,12 +1,9 @@
 /** Joins mailboxes' settings with their secrets, and makes the sources that pollers and tests use. One in a process. */
 import { isDeepStrictEqual } from 'node:util';
 import { fail } from './errors.ts';
-import { credentialOf, LOGIN_SECRETS, type LoginSecrets, smtpCredentialOf } from './mailbox-credential.ts';
-import { gmailTransport } from './send/gmail.ts';
-import { graphTransport } from './send/graph.ts';
+import { credentialOf, LOGIN_SECRETS, type LoginSecrets } from './mailbox-credential.ts';
+import type { Contact } from './source/graph/contacts.ts';
 import type { Transport } from './send/mail.ts';
-import { type SmtpLogin, smtpTransport } from './send/smtp.ts';
-import { type Contact, listContacts } from './source/graph/contacts.ts';
 import type { GraphMailbox } from './source/graph/graph-source.ts';
 import { type Account, type MadeSource, makeSource } from './source/make-source.ts';
 import { type AccessTokens, accessTokens } from './source/oauth/access-tokens.ts';
@@ -20,7 +17,6 @@ import type { Keyring } from './store/keyring.ts';
 import { findMailbox, type Mailbox } from './store/mailboxes.ts';
 import { tokenStore } from './store/oauth-tokens.ts';
 import { readSecret } from './store/secrets.ts';
-import { sendingOf } from './store/sending-settings.ts';
 
 /** What a source is made of. `id` is 0 for a mailbox that is not saved. */
 type Reached = Pick<Mailbox, 'id' | 'kind' | 'settings'>;
@@ -60,6 +56,7 @@ export class MailSources {
 
   /** Contacts of a Graph mailbox, up to `most`. Fails as {@link graph}, else with what Graph refused. */
   async contacts(mailbox: Mailbox, most: number): Promise<Contact[]> {
+    const { listContacts } = await import('./source/graph/contacts.ts');
     const client = (await this.graph(mailbox)).client();
     try {
       return await listContacts(client, most);
@@ -76,43 +73,18 @@ export class MailSources {
 
   /** How a saved mailbox sends. Fails with `send_not_configured`, else as {@link source}. */
   async transport(mailbox: Mailbox): Promise<Transport> {
-    const sending = sendingOf(mailbox);
-    if (sending?.by === 'api') {
-      const { graph, gmail } = await this.#make(mailbox);
-      if (graph !== null) return graphTransport(graph);
-      if (gmail !== null) return gmailTransport(gmail);
-    }
-    return this.#smtp(mailbox, await this.secrets(mailbox.id), (credential) =>
-      accessTokens(this.#tokens, [credential]),
-    );
+    const { makeTransport } = await import('./mailbox-transport.ts');
+    const tokensOf: TokensOf = (credential) => accessTokens(this.#tokens, [credential]);
+    return await makeTransport(mailbox, await this.secrets(mailbox.id), () => this.#make(mailbox), tokensOf);
   }
 
   /** The same for settings that may not be saved: to try them. */
   async draftTransport(mailbox: Reached, secrets: LoginSecrets): Promise<Transport> {
-    const tokensOf: TokensOf = (credential) =>
-      insistent(new TokenService({ store: memoryTokenStore() }), credential);
-    if (sendingOf(mailbox)?.by === 'api') {
-      const { graph, gmail } = makeSource(accountOf(mailbox, secrets, tokensOf));
-      if (graph !== null) return graphTransport(graph);
-      if (gmail !== null) return gmailTransport(gmail);
-    }
-    return this.#smtp(mailbox, secrets, tokensOf);
-  }
-
-  #smtp(mailbox: Reached, secrets: LoginSecrets, tokensOf: TokensOf): Transport {
-    const smtp = sendingOf(mailbox)?.smtp;
-    if (!smtp)
-      throw fail('send_not_configured', 'The mailbox has no server to send by.', { mailbox: mailbox.id });
-    const { auth, user, ...server } = smtp;
-    const password = secrets.smtp_password ?? secrets.password;
-    let login: SmtpLogin = { kind: 'none' };
-    if (auth === 'oauth')
-      login = { kind: 'tokens', user, tokens: tokensOf(smtpCredentialOf(mailbox, secrets)) };
-    if (auth === 'password') {
-      if (password === undefined) throw fail('send_not_configured', 'The mailbox has no password for SMTP.');
-      login = { kind: 'password', user, password };
-    }
-    return smtpTransport({ ...server, login });
+    const { makeTransport } = await import('./mailbox-transport.ts');
+    const service = new TokenService({ store: memoryTokenStore() });
+    const tokensOf: TokensOf = (credential) => insistent(service, credential);
+    const make = () => makeSource(accountOf(mailbox, secrets, tokensOf));
+    return await makeTransport(mailbox, secrets, make, tokensOf);
   }
 
   /** The credential of a saved mailbox; null when it does not get tokens itself. Fails as {@link source}. */
@@ -148,7 +120,8 @@ export class MailSources {
       const service = isKnown ? this.#tokens : new TokenService({ store: memoryTokenStore() });
       return insistent(service, credential);
     };
-    return await makeSource(accountOf(mailbox, secrets, tokensOf)).source.diagnose(signal);
+    const { source } = await makeSource(accountOf(mailbox, secrets, tokensOf));
+    return await source.diagnose(signal);
   }
 
   async #make(mailbox: Mailbox): Promise<MadeSource> {
@@ -157,7 +130,7 @@ export class MailSources {
     if (known?.changeSeq === changeSeq) return known;
     const tokensOf: TokensOf = (credential) => accessTokens(this.#tokens, [credential]);
     const account = accountOf(mailbox, await this.secrets(id), tokensOf);
-    const fresh = { ...makeSource(account), changeSeq };
+    const fresh = { ...(await makeSource(account)), changeSeq };
     this.#made.set(id, fresh);
     return fresh;
   }

@@ -1,19 +1,26 @@
 /** The command line as a whole. */
 import { Command } from 'commander';
 import { VERSION } from '../version.ts';
-import { auditCommand } from './audit.ts';
-import { clientCommand } from './client.ts';
-import { configCommand } from './config.ts';
-import { demoCommand } from './demo.ts';
-import { doctorCommand } from './doctor.ts';
-import { importCommand } from './import.ts';
-import { mailboxCommand } from './mailbox.ts';
-import { rulesCommand } from './rules.ts';
-import { secretsCommand } from './secrets.ts';
-import { startCommand } from './start.ts';
 
-/** All commands. Whatever is wrong with the arguments is thrown, as an error of commander or of ours. */
-export function makeProgram(): Command {
+/** The commands by name, in the order of the help. Each is loaded when it is asked for: together they take a second. */
+const COMMANDS: Record<string, () => Promise<Command>> = {
+  start: async () => (await import('./start.ts')).startCommand(),
+  demo: async () => (await import('./demo.ts')).demoCommand(),
+  mailbox: async () => (await import('./mailbox.ts')).mailboxCommand(),
+  rules: async () => (await import('./rules.ts')).rulesCommand(),
+  client: async () => (await import('./client.ts')).clientCommand(),
+  import: async () => (await import('./import.ts')).importCommand(),
+  audit: async () => (await import('./audit.ts')).auditCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  config: async () => (await import('./config.ts')).configCommand(),
+  secrets: async () => (await import('./secrets.ts')).secretsCommand(),
+};
+
+/**
+ * The program with the command that `args` begin with, or with all of them when they begin with something else.
+ * Whatever is wrong with the arguments is thrown when it is run, as an error of commander or of ours.
+ */
+export async function makeProgram(args: readonly string[]): Promise<Command> {
   const program = new Command('penstock')
     .description(
       'Takes mail from mailboxes into ruled, stored records: every message exactly once, and proof of it.',
@@ -34,19 +41,7 @@ Example:
     })
     .exitOverride();
 
-  const commands = [
-    startCommand(),
-    demoCommand(),
-    mailboxCommand(),
-    rulesCommand(),
-    clientCommand(),
-    importCommand(),
-    auditCommand(),
-    doctorCommand(),
-    configCommand(),
-    secretsCommand(),
-  ];
-  for (const command of commands) program.addCommand(inherit(program, command));
+  for (const load of wanted(args[0] ?? '')) program.addCommand(inherit(program, await load()));
   return program;
 }
 
@@ -55,4 +50,10 @@ function inherit(parent: Command, command: Command): Command {
   command.copyInheritedSettings(parent);
   for (const inner of command.commands) inherit(command, inner);
   return command;
+}
+
+/** Help, and what is wrong, need all of them; the version none. */
+function wanted(first: string): (() => Promise<Command>)[] {
+  if (first === '--version' || first === '-V') return [];
+  return Object.hasOwn(COMMANDS, first) ? [COMMANDS[first]!] : Object.values(COMMANDS);
 }

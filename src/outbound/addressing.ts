@@ -1,5 +1,5 @@
 /** Who a mail of ours is from, where answers to it go, and by what they find their ticket. Pure. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Mailbox } from '../send/mail.ts';
 import type { SendingSettings } from '../store/sending-settings.ts';
 import { makeReplyToken, replyAddress, replyMessageId } from '../ticket/reply-token.ts';
@@ -21,7 +21,7 @@ export interface Addressing {
 export function addressing(
   { mailboxId, sending, tokenKey }: SenderFacts,
   ticketId: number,
-  unique: string = randomUUID(),
+  unique: string = randomBytes(8).toString('hex'),
 ): Addressing {
   const token = makeReplyToken(tokenKey, ticketId, mailboxId);
   const { address, displayName } = sending;
@@ -30,6 +30,6 @@ export function addressing(
   return {
     sender: { name: displayName, address },
     replyTo: tagged === null ? null : { name: displayName, address: tagged },
-    messageId: replyMessageId(token, unique.replaceAll('-', ''), domain),
+    messageId: replyMessageId(token, unique, domain),
   };
 }

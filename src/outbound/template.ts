@@ -2,7 +2,7 @@
  * Templates of mail: `{{name}}` stands for a value. In HTML values are escaped, in a subject they are one line, so that
  * nothing that somebody wrote in a mail becomes markup or another header field. Pure.
  */
-import { oneLine } from '../send/compose.ts';
+import { oneLine } from '../send/one-line.ts';
 
 export interface Template {
   subject: string;

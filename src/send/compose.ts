@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import MailComposer from 'nodemailer/lib/mail-composer';
 import type { Attachment, Mailbox, OutgoingMail } from './mail.ts';
+import { oneLine } from './one-line.ts';
 
 export interface ComposeOptions {
   /** For servers that read recipients from the mail itself; they take it out. */
@@ -68,8 +69,3 @@ function part({ filename, contentType, contentId, bytes }: Attachment): object {
 }
 
 const plain = ({ name, address }: Mailbox): Mailbox => ({ name: oneLine(name), address: oneLine(address) });
-
-/** Text for a header field. A line break in it would begin another field (failures, section 28). */
-export function oneLine(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim();
-}

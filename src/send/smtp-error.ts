@@ -27,6 +27,9 @@ export function allRefused({ rejectedErrors }: SmtpFailure): Sent['refused'] | n
   }));
 }
 
+/** What OpenSSL and Node say of certificates and handshakes. */
+const TLS_TEXT = /certificate|self[- ]signed|altnames|ssl routines|tls alert|wrong version number/i;
+
 /** An answer to the mail itself says that it was not taken: such an error carries `answered`. */
 export function smtpError(
   thrown: SmtpFailure,
@@ -35,7 +38,8 @@ export function smtpError(
 ): PenstockError {
   const { code = '', responseCode = 0, command = '', message = '' } = thrown;
   const said = tidyServerText(thrown.response ?? message);
-  const cause = (thrown.cause as { code?: string } | undefined)?.code ?? code;
+  // nodemailer's codes are coarser than those of Node, which its text still names.
+  const cause = /\b(E[A-Z]{4,14}|CERT_\w+)\b/.exec(message)?.[1] ?? code;
   const fields = { host, command, server: said, reply: responseCode || null, answered: responseCode > 0 };
   const make = (ours: ErrorCode, sentence: string): PenstockError =>
     fail(ours, `${sentence}: ${said}`, fields, thrown);
@@ -51,7 +55,7 @@ export function smtpError(
   if (code === 'ETLS' && /starttls/i.test(message) && tlsReason(cause) === null) {
     return make('starttls_missing', 'The server does not offer STARTTLS');
   }
-  if (code === 'ETLS' || isTlsCode(cause)) {
+  if (code === 'ETLS' || isTlsCode(cause) || (step === 'connect' && TLS_TEXT.test(message))) {
     return fail('tls_failed', `TLS failed: ${tlsReason(cause) ?? tidyServerText(message)}`, fields, thrown);
   }
   if (step === 'send' && responseCode > 0) {

@@ -23,10 +23,12 @@ beforeAll(async () => {
   await writeFile(join(folder, 'penstock.yaml'), 'server:\n  prt: 1\n');
 });
 
+const whole = await makeProgram([]);
+
 /** What the program would say and end with, run within this process. Nothing it is asked gets as far as a database. */
 async function refusal(args: string[]): Promise<{ text: string; code: number }> {
   let text = '';
-  const program = makeProgram();
+  const program = await makeProgram(args);
   for (const command of [program, ...allOf(program).map(([, command]) => command)])
     command.configureOutput({ writeErr: (part) => (text += part) });
   try {
@@ -191,7 +193,7 @@ describe('a database that is away', () => {
 });
 
 describe('--help', () => {
-  it.each(allOf(makeProgram()))('%s has an example of itself', (name, command) => {
+  it.each(allOf(whole))('%s has an example of itself', (name, command) => {
     let text = '';
     command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
     const example = text.slice(text.indexOf('\nExample:\n'));

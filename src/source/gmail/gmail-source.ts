@@ -1,10 +1,12 @@
 /** The Gmail source. */
 import { fail } from '../../errors.ts';
 import type { DiagnosisStep, Session, Source } from '../source.ts';
+import type { Subscriptions } from '../subscriptions.ts';
 import { GmailApi } from './api.ts';
 import { diagnoseGmail } from './diagnose.ts';
 import { GmailSession } from './session.ts';
 import { DEFAULT_GMAIL_OPTIONS, type GmailOptions, type GmailSettings } from './settings.ts';
+import { gmailWatch } from './watch.ts';
 
 /**
  * A source for one mailbox. Keep it between sessions: it knows how much of the quota is used. `options` changes times
@@ -23,5 +25,19 @@ export function gmailSource(settings: GmailSettings, options: Partial<GmailOptio
     async diagnose(signal: AbortSignal): Promise<DiagnosisStep[]> {
       return await diagnoseGmail(api, signal);
     },
+  };
+}
+
+/** The watch of the mailbox. Each call opens a connection of its own: there are days between them. */
+export function gmailSubscriptions(settings: GmailSettings): Subscriptions {
+  return gmailWatch(() => new GmailApi(settings, DEFAULT_GMAIL_OPTIONS));
+}
+
+/** All calls of the API, for who needs more of a mailbox than its mail. The same at each call. */
+export function gmailCalls(settings: GmailSettings): () => GmailApi {
+  let made: GmailApi | null = null;
+  return () => {
+    made ??= new GmailApi(settings, DEFAULT_GMAIL_OPTIONS);
+    return made;
   };
 }
