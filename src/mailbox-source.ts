@@ -2,8 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { fail } from './errors.ts';
 import { credentialOf, LOGIN_SECRETS, type LoginSecrets } from './mailbox-credential.ts';
-import type { Contact } from './source/graph/contacts.ts';
 import type { Transport } from './send/mail.ts';
+import type { Contact } from './source/graph/contacts.ts';
 import type { GraphMailbox } from './source/graph/graph-source.ts';
 import { type Account, type MadeSource, makeSource } from './source/make-source.ts';
 import { type AccessTokens, accessTokens } from './source/oauth/access-tokens.ts';

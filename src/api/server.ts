@@ -23,11 +23,14 @@ import { tellRequests } from './http/request-events.ts';
 import type { Api } from './route.ts';
 import { authRoutes, tokenRoute } from './routes/auth.ts';
 import { ruleRoutes } from './routes/email-rule.ts';
+import { emailStoreRoutes } from './routes/email-store.ts';
+import { formattedEmailRoutes } from './routes/formatted-email.ts';
 import { emailRoutes } from './routes/incoming-email.ts';
 import { mailRoutes } from './routes/mail.ts';
 import { mailboxRoutes } from './routes/mailbox.ts';
 import { notificationRoutes } from './routes/notification.ts';
 import { operationRoutes } from './routes/operations.ts';
+import { outgoingEmailRoutes } from './routes/outgoing-email.ts';
 import { outlookContactRoutes } from './routes/outlook-contacts.ts';
 import { refetchRoute } from './routes/refetch.ts';
 import { siteRoutes } from './routes/site.ts';
@@ -80,6 +83,9 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     emailRoutes(scope, context);
     mailRoutes(scope, context);
     siteRoutes(scope, context);
+    emailStoreRoutes(scope, context);
+    outgoingEmailRoutes(scope, context);
+    formattedEmailRoutes(scope, context);
   };
   await app.register(routes, { prefix: '/api' });
   await app.register(async (scope: Api) => {

@@ -9,6 +9,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   mailbox: async () => (await import('./mailbox.ts')).mailboxCommand(),
   rules: async () => (await import('./rules.ts')).rulesCommand(),
   client: async () => (await import('./client.ts')).clientCommand(),
+  outgoing: async () => (await import('./outgoing.ts')).outgoingCommand(),
   import: async () => (await import('./import.ts')).importCommand(),
   audit: async () => (await import('./audit.ts')).auditCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),

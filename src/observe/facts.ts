@@ -3,6 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
 import { backlog } from '../store/emails.ts';
+import { type OutgoingStanding, outgoingStandings } from '../store/outgoing-watch.ts';
 import { type SubscriptionStanding, subscriptionStandings } from '../store/subscriptions.ts';
 import { countHeldUp, credentialEnds, watchMailboxes } from '../store/watch.ts';
 import type { HealthFacts, Reached } from './health.ts';
@@ -25,6 +26,7 @@ export interface Facts extends HealthFacts {
   heldUp: Awaited<ReturnType<typeof countHeldUp>>;
   subscriptions: SubscriptionStanding[];
   credentialEnds: Awaited<ReturnType<typeof credentialEnds>>;
+  outgoing: OutgoingStanding[];
 }
 
 /** Asks every source once, all at the same time, each within one deadline. */
@@ -38,6 +40,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
       heldUp: await countHeldUp(db, LIMITS.heldUpCount),
       subscriptions: await subscriptionStandings(db),
       credentialEnds: await credentialEnds(db),
+      outgoing: await outgoingStandings(db),
     })),
     attempt(() => sources.queueDepth()),
     attempt(async () => {
@@ -57,6 +60,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
     heldUp: known?.heldUp ?? [],
     subscriptions: known?.subscriptions ?? [],
     credentialEnds: known?.credentialEnds ?? [],
+    outgoing: known?.outgoing ?? [],
     staleIntervals: sources.staleIntervals,
   };
 }

@@ -50,8 +50,22 @@ const OF_MAILBOX: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 const RETRY_MINUTES = [1, 5, 15, 30, 60, 120];
 const PAUSE_SECONDS = [15, 60, 300, 900];
 
+/** What is met before a request leaves, also where the hand-over comes before the connection (Graph, Gmail). */
+const BEFORE_REQUEST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'dns_failed',
+  'connect_failed',
+  'tls_failed',
+  'sign_in_needed',
+  'consent_needed',
+  'credential_expired',
+  'credential_refused',
+  'application_unknown',
+  'token_request_refused',
+]);
+
 /** Whether an error says for certain that the server did not send the mail. */
-export function saysNotSent({ fields: { answered, status } }: PenstockError): boolean {
+export function saysNotSent({ code, fields: { answered, status } }: PenstockError): boolean {
+  if (BEFORE_REQUEST.has(code)) return true;
   return answered === true || (typeof status === 'number' && status >= 400 && status < 500 && status !== 408);
 }
 

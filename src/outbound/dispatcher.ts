@@ -289,6 +289,10 @@ export class Dispatcher {
     const { handover_at: handover } = row;
     if (handover === null) {
       const trouble = { code: 'internal', message: 'The process that was about to send it ended.' };
+      if (ageOf(row) > LIMITS.outgoingDays * 86_400) {
+        await saveEnd(db, row, 'failed', { code: 'send_gave_up', message: trouble.message });
+        return;
+      }
       const seconds = row.attempts > 1 ? retrySeconds(row.attempts, Math.random()) : 0;
       await saveRetry(db, row, trouble, { seconds, counts: true });
       return;
@@ -312,14 +316,15 @@ export class Dispatcher {
         return;
       }
       const message = 'It was handed over, and the server has not sent it.';
-      await saveRetry(db, row, { code: 'send_deferred', message }, { seconds: 0, counts: true });
+      const wait = row.attempts > 1 ? retrySeconds(row.attempts, Math.random()) : 0;
+      await saveRetry(db, row, { code: 'send_deferred', message }, { seconds: wait, counts: true });
       events.emit('outgoing.retrying', {
         mailbox: row.mailbox_id,
         id: row.id,
         code: 'send_deferred',
         message,
         attempts: row.attempts,
-        retryInSeconds: 0,
+        retryInSeconds: wait,
       });
     } catch (thrown) {
       const { message } = asPenstockError(thrown);

@@ -5,7 +5,14 @@
 import { LIMITS } from '../limits.ts';
 import type { Address, Classification } from '../message/message.ts';
 import { addressing } from '../outbound/addressing.ts';
-import { fillHtml, fillSubject, fillText, OUR_TEMPLATES, type Template, type Values } from '../outbound/template.ts';
+import {
+  fillHtml,
+  fillSubject,
+  fillText,
+  OUR_TEMPLATES,
+  type Template,
+  type Values,
+} from '../outbound/template.ts';
 import type { Tx } from '../store/database.ts';
 import { findFormattedEmail } from '../store/formatted-emails.ts';
 import { type NewOutgoing, queueOutgoing } from '../store/outgoing.ts';
@@ -30,8 +37,15 @@ export interface AnswersDone {
 }
 
 /** Queues what the outcomes of a batch want to be sent, within the limits, and notes what came back. */
-export async function queueAnswers(tx: Tx, decided: readonly Decided[], policy: ProcessingPolicy): Promise<AnswersDone> {
-  const bounced = await noteBounces(tx, decided.flatMap((one) => bounceOf(one, policy.mailboxId)));
+export async function queueAnswers(
+  tx: Tx,
+  decided: readonly Decided[],
+  policy: ProcessingPolicy,
+): Promise<AnswersDone> {
+  const bounced = await noteBounces(
+    tx,
+    decided.flatMap((one) => bounceOf(one, policy.mailboxId)),
+  );
   const wanted = policy.sending === null ? [] : decided.flatMap((one) => wantedOf(one, policy));
   if (wanted.length === 0) return { limited: [], bounced };
   const limited: number[] = [];
@@ -55,7 +69,12 @@ export async function queueAnswers(tx: Tx, decided: readonly Decided[], policy: 
 function bounceOf({ prepared }: Decided, mailboxId: number) {
   const { message, classification, id } = prepared.analysis;
   const { deliveryStatus } = message;
-  if (classification.class !== 'bounce' || deliveryStatus === null || deliveryStatus.originalMessageId === null) return [];
+  if (
+    classification.class !== 'bounce' ||
+    deliveryStatus === null ||
+    deliveryStatus.originalMessageId === null
+  )
+    return [];
   const { recipients, originalMessageId } = deliveryStatus;
   // That it is late is no news yet.
   if (recipients.length > 0 && recipients.every(({ action }) => action === 'delayed')) return [];
@@ -120,7 +139,10 @@ function write({ one, kind, to }: Wanted, template: Template, policy: Processing
     signature: sending.signature,
   };
   const rich = sending.signatureHtml === '' ? {} : { signature: sending.signatureHtml };
-  const { sender, replyTo, messageId } = addressing({ mailboxId, sending, tokenKey: tokenKeys[0]! }, ticketId);
+  const { sender, replyTo, messageId } = addressing(
+    { mailboxId, sending, tokenKey: tokenKeys[0]! },
+    ticketId,
+  );
   return {
     mailboxId,
     emailStoreId: null,

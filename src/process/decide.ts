@@ -175,7 +175,8 @@ function decideOne(prepared: Prepared, world: World, policy: ProcessingPolicy): 
     });
   }
   const reused = same.find(
-    (row) => row.emailId !== 0 && row.mailboxId === policy.mailboxId && !row.rawSha256.equals(prepared.rawSha256),
+    (row) =>
+      row.emailId !== 0 && row.mailboxId === policy.mailboxId && !row.rawSha256.equals(prepared.rawSha256),
   );
   return { prepared, thread, outcome, ticketId, requesterId, messageIdReuse: reused?.emailId ?? null };
 }

@@ -58,6 +58,8 @@ function labelSets(all: readonly FormattedEmail[]): LabelSet[] {
     .filter(({ use }) => use === 'labels')
     .map(({ id, labels }) => ({
       id,
-      labels: new Map(LABELLED_FIELDS.flatMap((field) => (labels[field] ? [[field, labels[field]] as const] : []))),
+      labels: new Map(
+        LABELLED_FIELDS.flatMap((field) => (labels[field] ? [[field, labels[field]] as const] : [])),
+      ),
     }));
 }

@@ -10,7 +10,10 @@ export interface AutomaticCount {
 }
 
 /** How much each of these addresses got from us by itself, in the last hour and day. */
-export async function countAutomatic(tx: Tx, addresses: readonly string[]): Promise<Map<string, AutomaticCount>> {
+export async function countAutomatic(
+  tx: Tx,
+  addresses: readonly string[],
+): Promise<Map<string, AutomaticCount>> {
   const { rows } = await sql<AutomaticCount & { address: string }>`
     select automatic_to as address, count(*) as day,
       count(*) filter (where created_at > now() - interval '1 hour') as hour

@@ -90,14 +90,20 @@ function readBy({ id, labels }: LabelSet, lines: readonly Line[], text: string):
     .sort((a, b) => b.label.length - a.label.length);
   const places = lines.flatMap(({ text: line, start }) => {
     const label = known.find((one) => line.startsWith(one.label));
-    return label === undefined ? [] : [{ field: label.field, label: start, value: start + label.label.length }];
+    return label === undefined
+      ? []
+      : [{ field: label.field, label: start, value: start + label.label.length }];
   });
   if (!places.some(({ field }) => field === 'subject' || field === 'details')) return null;
   const values = new Map<LabelledField, string>();
   const fields: FieldValue[] = [];
   for (const [index, { field, value: begin }] of places.entries()) {
     const until = places[index + 1]?.label ?? text.length;
-    const value = text.slice(begin, until).replace(/^\s*[:=]?\s*/, '').replace(/[\s>*•-]*$/, '').slice(0, VALUE_CHARS);
+    const value = text
+      .slice(begin, until)
+      .replace(/^\s*[:=]?\s*/, '')
+      .replace(/[\s>*•-]*$/, '')
+      .slice(0, VALUE_CHARS);
     if (value === '' || values.has(field)) continue;
     values.set(field, value.toWellFormed());
     const start = text.indexOf(value, begin);

@@ -12,15 +12,29 @@ describe('by SMTP', () => {
     const smtp = await startSmtp();
     const sending = await startSending();
     const id = await sending.queue({
-      recipients: { to: [ann], cc: [bob], bcc: [eve], replyTo: { name: 'Desk', address: 'desk+tag@desk.example' } },
+      recipients: {
+        to: [ann],
+        cc: [bob],
+        bcc: [eve],
+        replyTo: { name: 'Desk', address: 'desk+tag@desk.example' },
+      },
       html: '<p>Good day, Grüße</p>',
     });
     sending.dispatcher(smtp.transport());
     const row = await sending.untilState(id, 'sent');
-    expect(row).toMatchObject({ attempts: 1, delivered: [ann.address, bob.address, eve.address], error_code: null });
+    expect(row).toMatchObject({
+      attempts: 1,
+      delivered: [ann.address, bob.address, eve.address],
+      error_code: null,
+    });
     expect(smtp.received).toHaveLength(1);
     const [mail] = smtp.received;
-    expect(mail).toMatchObject({ from: 'desk@desk.example', to: [ann.address, bob.address, eve.address], secure: true, user: 'desk' });
+    expect(mail).toMatchObject({
+      from: 'desk@desk.example',
+      to: [ann.address, bob.address, eve.address],
+      secure: true,
+      user: 'desk',
+    });
     expect(mail!.mime).toContain(`Message-ID: <${row.message_id}>`);
     expect(mail!.mime).toContain('Reply-To: Desk <desk+tag@desk.example>');
     expect(mail!.mime).toContain('X-Loop: penstock-test');
@@ -81,7 +95,10 @@ describe('by SMTP', () => {
     expect(smtp.logins.length).toBeLessThanOrEqual(2);
     expect(await sending.row(ids[0]!)).toMatchObject({ attempts: 0, error_code: 'auth_failed' });
     smtp.answers.login = () => null;
-    await sending.db.updateTable('outgoing_pause').set({ paused_until: new Date(0) }).execute();
+    await sending.db
+      .updateTable('outgoing_pause')
+      .set({ paused_until: new Date(0) })
+      .execute();
     for (const id of ids) await sending.untilState(id, 'sent');
     expect(sending.told.filter(({ name }) => name === 'sending.resumed')).not.toEqual([]);
     expect(smtp.received).toHaveLength(4);
@@ -93,9 +110,15 @@ describe('by SMTP', () => {
     smtp.answers.data = () => '451 4.3.0 Try me later';
     const id = await sending.queue();
     sending.dispatcher(smtp.transport());
-    expect(await sending.untilState(id, 'retrying')).toMatchObject({ error_code: 'send_deferred', attempts: 1 });
+    expect(await sending.untilState(id, 'retrying')).toMatchObject({
+      error_code: 'send_deferred',
+      attempts: 1,
+    });
     smtp.answers.data = () => '554 5.7.1 Rejected as spam';
-    await sending.db.updateTable('outgoing_email').set({ next_attempt_at: new Date(0) }).execute();
+    await sending.db
+      .updateTable('outgoing_email')
+      .set({ next_attempt_at: new Date(0) })
+      .execute();
     expect(await sending.untilState(id, 'failed')).toMatchObject({ error_code: 'send_refused', attempts: 2 });
     expect(smtp.received).toEqual([]);
   });
@@ -104,12 +127,19 @@ describe('by SMTP', () => {
     const smtp = await startSmtp();
     const sending = await startSending();
     smtp.answers.recipient = (address) =>
-      address === bob.address ? '450 4.2.0 Greylisted' : address === eve.address ? '550 5.1.1 No such user' : null;
+      address === bob.address
+        ? '450 4.2.0 Greylisted'
+        : address === eve.address
+          ? '550 5.1.1 No such user'
+          : null;
     const id = await sending.queue({ recipients: { to: [ann, bob, eve], cc: [], bcc: [], replyTo: null } });
     sending.dispatcher(smtp.transport());
     expect(await sending.untilState(id, 'retrying')).toMatchObject({ delivered: [ann.address] });
     smtp.answers.recipient = () => null;
-    await sending.db.updateTable('outgoing_email').set({ next_attempt_at: new Date(0) }).execute();
+    await sending.db
+      .updateTable('outgoing_email')
+      .set({ next_attempt_at: new Date(0) })
+      .execute();
     const row = await sending.untilState(id, 'sent');
     expect(row.delivered).toEqual([ann.address, bob.address]);
     expect(row.refused.map(({ address }) => address)).toEqual([eve.address]);
@@ -132,14 +162,24 @@ describe('by SMTP', () => {
   it('keeps to the mails a minute of the mailbox', async () => {
     const smtp = await startSmtp();
     const sending = await startSending();
-    const settings = { ...sending.mailbox.settings, sending: { ...sending.mailbox.settings.sending!, perMinute: 2 } };
-    await sending.db.updateTable('mailbox').set({ settings: JSON.stringify(settings) }).execute();
+    const settings = {
+      ...sending.mailbox.settings,
+      sending: { ...sending.mailbox.settings.sending!, perMinute: 2 },
+    };
+    await sending.db
+      .updateTable('mailbox')
+      .set({ settings: JSON.stringify(settings) })
+      .execute();
     for (let i = 0; i < 4; i++) await sending.queue();
     sending.dispatcher(smtp.transport());
     for (const id of [1, 2]) await sending.untilState(id, 'sent');
     await new Promise((resolve) => setTimeout(resolve, 400));
     expect(smtp.received).toHaveLength(2);
-    await sending.db.updateTable('outgoing_email').set({ handover_at: new Date(0) }).where('state', '=', 'sent').execute();
+    await sending.db
+      .updateTable('outgoing_email')
+      .set({ handover_at: new Date(0) })
+      .where('state', '=', 'sent')
+      .execute();
     for (const id of [3, 4]) await sending.untilState(id, 'sent');
   });
 });

@@ -58,7 +58,7 @@ export async function startOauthSite(): Promise<OauthSite> {
     certificate,
     grantOf: (token) =>
       holderOf(token)?.scope.startsWith('https://graph.')
-        ? { roles: new Set(['read', 'write']), mailboxes: null }
+        ? { roles: new Set(['read', 'write', 'send']), mailboxes: null }
         : null,
   });
   const gmail = new LabGmailServer({

@@ -4,12 +4,12 @@ import { type EventData, type EventName, Events } from '../../src/observe/events
 import { addressing } from '../../src/outbound/addressing.ts';
 import { Dispatcher, type DispatchTimes } from '../../src/outbound/dispatcher.ts';
 import type { Transport } from '../../src/send/mail.ts';
+import type { SourceKind } from '../../src/source/source.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { defaultMailboxSettings } from '../../src/store/mailbox-settings.ts';
 import { createMailbox, type Mailbox } from '../../src/store/mailboxes.ts';
 import { type NewOutgoing, type OutgoingRow, queueOutgoing } from '../../src/store/outgoing.ts';
 import { defaultSending, sendingOf } from '../../src/store/sending-settings.ts';
-import type { SourceKind } from '../../src/source/source.ts';
 import { createTestDatabase } from './postgres.ts';
 import { until } from './site.ts';
 
@@ -33,8 +33,19 @@ export async function startSending(kind: SourceKind = 'imap'): Promise<Sending> 
   const database = await createTestDatabase();
   const { db, close } = openDatabase(database.url, { connections: 5, onError: () => {} });
   const settings = defaultMailboxSettings('localhost', 'desk@desk.example', kind);
-  const smtp = { host: 'localhost', port: 25, tls: 'none', tlsVerify: true, tlsCa: null, auth: 'none', user: '' } as const;
-  settings.sending = { ...defaultSending(kind === 'imap' ? 'smtp' : 'api'), smtp: kind === 'imap' ? smtp : null };
+  const smtp = {
+    host: 'localhost',
+    port: 25,
+    tls: 'none',
+    tlsVerify: true,
+    tlsCa: null,
+    auth: 'none',
+    user: '',
+  } as const;
+  settings.sending = {
+    ...defaultSending(kind === 'imap' ? 'smtp' : 'api'),
+    smtp: kind === 'imap' ? smtp : null,
+  };
   const mailbox = await db
     .transaction()
     .execute((tx) => createMailbox(tx, { name: 'Desk', kind, enabled: true, settings, halo: {} }));
@@ -69,7 +80,12 @@ export async function startSending(kind: SourceKind = 'imap'): Promise<Sending> 
             messageId,
             inReplyTo: null,
             sender,
-            recipients: { to: [{ name: 'Ann', address: 'ann@customer.example' }], cc: [], bcc: [], replyTo: null },
+            recipients: {
+              to: [{ name: 'Ann', address: 'ann@customer.example' }],
+              cc: [],
+              bcc: [],
+              replyTo: null,
+            },
             subject: 'Hello',
             text: 'Good day.',
             html: null,

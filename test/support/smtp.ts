@@ -1,8 +1,8 @@
 /** A real SMTP server over TLS, whose answers a test decides. It ends with the test file. */
 import type { AddressInfo } from 'node:net';
 import { SMTPServer } from 'smtp-server';
-import { type SmtpServer as SmtpSettings, smtpTransport } from '../../src/send/smtp.ts';
 import type { Transport } from '../../src/send/mail.ts';
+import { type SmtpServer as SmtpSettings, smtpTransport } from '../../src/send/smtp.ts';
 import { onCleanup } from './cleanup.ts';
 import { labCertificate } from './graph-lab.ts';
 
@@ -37,7 +37,10 @@ export interface SmtpLabOptions {
   hideStarttls?: boolean;
 }
 
-export async function startSmtp({ secure = true, hideStarttls = false }: SmtpLabOptions = {}): Promise<SmtpLab> {
+export async function startSmtp({
+  secure = true,
+  hideStarttls = false,
+}: SmtpLabOptions = {}): Promise<SmtpLab> {
   const { key, cert } = labCertificate();
   const received: Received[] = [];
   const logins: string[] = [];

@@ -11,6 +11,7 @@ import { apiError } from './errors.ts';
 import { LabMailbox } from './mail-store.ts';
 import { Quota } from './quota.ts';
 import { ROUTES } from './routes.ts';
+import { sendUpload, UPLOAD_BYTES } from './sending.ts';
 import { Watches } from './watches.ts';
 
 /** Whom a token lets in, and for what. */
@@ -30,7 +31,6 @@ export interface LabGmailOptions {
 /** What is wrong with an account or its project. */
 export type AccountTrouble = 'api-disabled' | 'domain-policy' | 'no-mailbox';
 
-const BODY_BYTES = 1024 * 1024;
 const GMAIL = 'https://www.googleapis.com/auth/gmail.';
 const SCOPES = {
   read: [`${GMAIL}readonly`, `${GMAIL}modify`, 'https://mail.google.com/'],
@@ -42,6 +42,8 @@ export class LabGmailServer {
   readonly faults = new HttpFaults();
   readonly quota = new Quota();
   readonly watches = new Watches();
+  /** Mail that is sent gets a Message-ID of Gmail's own. */
+  rewritesMessageIds = false;
   readonly certificate: Certificate;
   /** Names of the routes that were asked, in order. */
   readonly seen: { route: string; about: string; at: number }[] = [];
@@ -90,12 +92,15 @@ export class LabGmailServer {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.rootUrl);
-    const body = await readJson(request);
-    const [, user = '', path = ''] = /^\/gmail\/v1\/users\/([^/]+)\/(.*)$/.exec(url.pathname) ?? [];
+    const raw = await readBody(request);
+    const isUpload = url.pathname.startsWith('/upload/');
+    const body = isUpload || raw.length === 0 ? {} : (JSON.parse(raw.toString('utf8')) as Record<string, unknown>);
+    const [, user = '', path = ''] = /^(?:\/upload)?\/gmail\/v1\/users\/([^/]+)\/(.*)$/.exec(url.pathname) ?? [];
     const method = request.method ?? 'GET';
     const found = ROUTES.find((route) => route.method === method && route.path.test(path));
     const id = decodeURIComponent(found?.path.exec(path)?.[1] ?? '');
-    const name = found?.name ?? (path === 'watch' || path === 'stop' ? path : 'unknown');
+    const isSend = isUpload && path === 'messages/send';
+    const name = found?.name ?? (path === 'watch' || path === 'stop' ? path : isSend ? 'send' : 'unknown');
     this.seen.push({ route: name, about: id, at: performance.now() });
     const left = this.quota.enter();
     response.once('close', left);
@@ -108,6 +113,7 @@ export class LabGmailServer {
       if (!(mailbox instanceof LabMailbox)) return mailbox;
       const limited = this.quota.charge(mailbox.address, found?.units ?? 100);
       if (limited !== null) return limited;
+      if (isSend) return sendUpload(mailbox, raw, (address) => this.#mailboxes.get(address), this.rewritesMessageIds);
       if (name === 'watch') return this.watches.make(mailbox, body);
       if (name === 'stop') return this.watches.stop(mailbox);
       if (found === undefined) return apiError(404, 'notFound', 'Not found');
@@ -149,11 +155,13 @@ export class LabGmailServer {
   }
 }
 
-async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
-  let text = '';
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
-    text += chunk.toString('utf8');
-    if (text.length > BODY_BYTES) throw new Error('The body is too large');
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > UPLOAD_BYTES) throw new Error('The body is too large');
   }
-  return text === '' ? {} : (JSON.parse(text) as Record<string, unknown>);
+  return Buffer.concat(chunks);
 }

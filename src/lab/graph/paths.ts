@@ -11,7 +11,7 @@ export interface Matched {
   names: Record<string, string>;
 }
 
-const REQUEST_BYTES = 4 * 1024 * 1024;
+const REQUEST_BYTES = 5 * 1024 * 1024;
 
 const SUBSCRIPTIONS: readonly { name: RouteName; method: string; path: string }[] = [
   { name: 'create-subscription', method: 'POST', path: '/subscriptions' },
@@ -49,8 +49,7 @@ export function matchRoute(
   return null;
 }
 
-/** The JSON object in a body; an empty one without a body. */
-export async function jsonBody(request: IncomingMessage): Promise<Record<string, unknown>> {
+export async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -58,9 +57,14 @@ export async function jsonBody(request: IncomingMessage): Promise<Record<string,
     if (size > REQUEST_BYTES) throw new GraphFault(413, 'RequestEntityTooLarge', 'The request is too large.');
     chunks.push(chunk);
   }
-  if (size === 0) return {};
+  return Buffer.concat(chunks);
+}
+
+/** The JSON object in a body; an empty one without a body. */
+export function jsonOf(body: Buffer): Record<string, unknown> {
+  if (body.length === 0) return {};
   try {
-    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    const value: unknown = JSON.parse(body.toString('utf8'));
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
     // Said below.

@@ -4,6 +4,7 @@ import type { DeltaTokens } from './delta.ts';
 import { contactEntity, folderEntity, instant, messageEntity, select, sizeProperty } from './entities.ts';
 import type { RouteName } from './faults.ts';
 import { isMalformedId, type LabFolder, type LabMailbox, type LabMessage } from './mail-store.ts';
+import type { LabOutgoing } from './outgoing.ts';
 import { displayNameFilter, preferredPageSize, type Query, receivedFilter } from './query.ts';
 
 /** A request that has been understood and may be carried out. */
@@ -15,12 +16,16 @@ export interface LabRequest {
   query: Query;
   prefer: string;
   body: Record<string, unknown>;
+  /** A body that is text; null for JSON. */
+  text: string | null;
+  outgoing: LabOutgoing;
+  host: string;
   delta: DeltaTokens;
   /** Makes a link to the same path with another query. */
   link(query: string): string;
 }
 
-export type Role = 'read' | 'write' | 'contacts';
+export type Role = 'read' | 'write' | 'contacts' | 'send';
 
 export interface Route {
   name: RouteName;

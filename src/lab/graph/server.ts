@@ -14,7 +14,8 @@ import { errorAnswer, GraphFault, type LabAnswer } from './answer.ts';
 import { DeltaTokens } from './delta.ts';
 import { GraphFaults, type RouteName } from './faults.ts';
 import { type DeliverOptions, LabMailbox, type LabMessage } from './mail-store.ts';
-import { jsonBody, matchRoute, segmentsOf } from './paths.ts';
+import { LabOutgoing, OUTGOING_ROUTES } from './outgoing.ts';
+import { bodyOf, jsonOf, matchRoute, segmentsOf } from './paths.ts';
 import { parseQuery } from './query.ts';
 import { ROUTES, type Role } from './routes.ts';
 import { send } from './sending.ts';
@@ -53,7 +54,8 @@ export interface LoggedRequest {
 }
 
 const LOG_LENGTH = 10_000;
-const ALL_ROLES: readonly Role[] = ['read', 'write', 'contacts'];
+const ALL_ROLES: readonly Role[] = ['read', 'write', 'contacts', 'send'];
+const ALL_ROUTES = [...ROUTES, ...OUTGOING_ROUTES];
 
 export class LabGraphServer {
   readonly faults = new GraphFaults();
@@ -61,6 +63,7 @@ export class LabGraphServer {
   readonly subscriptions: Subscriptions;
   readonly mailboxes = new Map<string, LabMailbox>();
   readonly tokens = new Map<string, Grant>();
+  readonly outgoing = new LabOutgoing(this.mailboxes);
   /** The last 10,000 requests. */
   readonly requests: LoggedRequest[] = [];
   /** The most requests at once for one mailbox so far. */
@@ -158,7 +161,7 @@ export class LabGraphServer {
     const { method = 'GET', url = '/', headers } = request;
     const target = new URL(url, `https://${this.host}`);
     const prefer = String(headers.prefer ?? '');
-    const matched = matchRoute(method, segmentsOf(target.pathname), ROUTES);
+    const matched = matchRoute(method, segmentsOf(target.pathname), ALL_ROUTES);
     const log: LoggedRequest = {
       route: matched?.name ?? 'get-message',
       method,
@@ -172,7 +175,16 @@ export class LabGraphServer {
     if (this.requests.length > LOG_LENGTH) this.requests.shift();
     let leave = (): void => {};
     try {
-      const body = await jsonBody(request);
+      const raw = await bodyOf(request);
+      const upload = /^\/upload\/([\w-]+)$/.exec(target.pathname)?.[1];
+      if (upload !== undefined) {
+        const act = async (): Promise<LabAnswer> =>
+          this.outgoing.put(upload, String(headers['content-range'] ?? ''), raw, headers.authorization);
+        log.status = await send(response, this.faults.strike('upload', null, null), act);
+        return;
+      }
+      const isText = String(headers['content-type'] ?? '').startsWith('text/plain');
+      const body = isText ? {} : jsonOf(raw);
       if (!matched)
         throw new GraphFault(400, 'BadRequest', `Resource not found for ${method} ${target.pathname}`);
       const { name, names, route } = matched;
@@ -194,6 +206,9 @@ export class LabGraphServer {
           query,
           prefer,
           body,
+          text: isText ? raw.toString('latin1') : null,
+          outgoing: this.outgoing,
+          host: this.host,
           delta: this.delta,
           link,
         });

@@ -174,7 +174,9 @@ export class GmailApi {
     const data = await this.#json('send', signal, (call) => {
       // A stream is read once, so each attempt has its own.
       const media = { mimeType: 'message/rfc822', body: Readable.from([mime]) };
-      return this.#gmail.users.messages.send({ userId: this.#userId, media }, call);
+      // Uploads go elsewhere than all other calls, and follow this option only.
+      const { rootUrl } = this.settings;
+      return this.#gmail.users.messages.send({ userId: this.#userId, media }, { ...call, rootUrl });
     });
     return requireId(data.id);
   }
