@@ -11,7 +11,9 @@ import { print, withRuntime } from './with-runtime.ts';
 const MOST = 200;
 
 export function outgoingCommand(): Command {
-  const command = new Command('outgoing').description('Mail that Penstock sends: what is in trouble, and trying it again');
+  const command = new Command('outgoing').description(
+    'Mail that Penstock sends: what is in trouble, and trying it again',
+  );
   command
     .command('list')
     .description('Show mail that failed, waits after a failure, is in doubt, or came back')
@@ -19,7 +21,13 @@ export function outgoingCommand(): Command {
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExample:\n  penstock outgoing list')
     .action(async (options: { all?: boolean; json?: boolean }) => {
-      const filter = { errorsOnly: options.all !== true, state: null, mailboxId: null, beforeId: null, most: MOST };
+      const filter = {
+        errorsOnly: options.all !== true,
+        state: null,
+        mailboxId: null,
+        beforeId: null,
+        most: MOST,
+      };
       const rows = await withRuntime(({ db }) => listOutgoing(db, filter));
       const shown = rows.map((row) => {
         const code = row.bounced_at === null ? row.error_code : 'bounced';
@@ -67,7 +75,9 @@ export function outgoingCommand(): Command {
         }),
       );
       print(options.json, { id: mailId, sent: options.sent === true }, () =>
-        options.sent === true ? `Mail ${mailId} is marked as sent.` : `Mail ${mailId} is sent by a running daemon now.`,
+        options.sent === true
+          ? `Mail ${mailId} is marked as sent.`
+          : `Mail ${mailId} is sent by a running daemon now.`,
       );
     });
   return command;

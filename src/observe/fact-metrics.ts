@@ -65,7 +65,9 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     'When the client secret, certificate or sign-in of the mailbox ends, as far as that is known.',
     ['mailbox'],
   );
-  const outgoing = gauge('outgoing_waiting_messages', 'Mails of the mailbox that wait to be sent.', ['mailbox']);
+  const outgoing = gauge('outgoing_waiting_messages', 'Mails of the mailbox that wait to be sent.', [
+    'mailbox',
+  ]);
   const inDoubt = gauge(
     'outgoing_in_doubt_messages',
     'Mails that may have been sent, and that a person must look at.',

@@ -32,7 +32,11 @@ const sender = async (): Promise<number> => {
 };
 
 async function person(name: string, address: string): Promise<number> {
-  const row = await fixture.db.insertInto('requester').values({ name, address }).returning('id').executeTakeFirstOrThrow();
+  const row = await fixture.db
+    .insertInto('requester')
+    .values({ name, address })
+    .returning('id')
+    .executeTakeFirstOrThrow();
   return row.id;
 }
 async function ticket(subject: string, requesterId: number): Promise<number> {
@@ -40,7 +44,12 @@ async function ticket(subject: string, requesterId: number): Promise<number> {
   return (await fixture.db.insertInto('ticket').values(values).returning('id').executeTakeFirstOrThrow()).id;
 }
 const mailsOf = async (storeId: number) =>
-  await fixture.db.selectFrom('outgoing_email').selectAll().where('email_store_id', '=', storeId).orderBy('id').execute();
+  await fixture.db
+    .selectFrom('outgoing_email')
+    .selectAll()
+    .where('email_store_id', '=', storeId)
+    .orderBy('id')
+    .execute();
 
 describe('POST /EmailStore', () => {
   it('queues a mail before it answers, with recipients, files and a token for its ticket', async () => {
@@ -64,7 +73,13 @@ describe('POST /EmailStore', () => {
         ],
       },
     ]);
-    expect(view).toMatchObject({ dateemailed: null, _emailsent: false, faultid, _warning: null, attachments: null });
+    expect(view).toMatchObject({
+      dateemailed: null,
+      _emailsent: false,
+      faultid,
+      _warning: null,
+      attachments: null,
+    });
     const [mail] = await mailsOf(view.id);
     expect(mail).toMatchObject({
       state: 'queued',
@@ -89,12 +104,21 @@ describe('POST /EmailStore', () => {
       { filename: 'a.txt', filesize: 5, content_type: 'text/plain' },
       { filename: 'b.png', content_type: 'image/png', isimage: true },
     ]);
-    const { participants } = await fixture.db.selectFrom('ticket').select('participants').where('id', '=', faultid).executeTakeFirstOrThrow();
+    const { participants } = await fixture.db
+      .selectFrom('ticket')
+      .select('participants')
+      .where('id', '=', faultid)
+      .executeTakeFirstOrThrow();
     expect(participants).toEqual(['ann@customer.example', 'bob@customer.example', 'carl@customer.example']);
   });
 
   it('the same request again sends nothing twice', async () => {
-    const item = { mailbox_id: await sender(), emailto: 'ann@customer.example', emailsubject: 'Once', emailbody: 'x' };
+    const item = {
+      mailbox_id: await sender(),
+      emailto: 'ann@customer.example',
+      emailsubject: 'Once',
+      emailbody: 'x',
+    };
     const [first, second] = await Promise.all([post('EmailStore', [item]), post('EmailStore', [item])]);
     expect(second.id).toBe(first.id);
     expect([first._warning, second._warning].filter((text) => text !== null)).toHaveLength(1);
@@ -144,7 +168,9 @@ describe('POST /EmailStore', () => {
       emailbody_html: '<i>written by an agent</i>',
     });
     const [mail] = await mailsOf(view.id);
-    expect(mail!.html).toBe('<p>Hello &lt;img src=x onerror=alert(1)&gt; &amp; Söhne</p><i>written by an agent</i>');
+    expect(mail!.html).toBe(
+      '<p>Hello &lt;img src=x onerror=alert(1)&gt; &amp; Söhne</p><i>written by an agent</i>',
+    );
     expect(mail!.subject).toBe('To <img src=x onerror=alert(1)> & Söhne a Bcc: thief@x.example');
   });
 
@@ -159,7 +185,9 @@ describe('POST /EmailStore', () => {
     [{ bulk_user_id_array: [999_999] }, 'bulk_user_id_array'],
   ])('refuses %j', async (item, names) => {
     await sender();
-    const answer = await fixture.send('POST', '/api/EmailStore', [{ emailsubject: String(Math.random()), ...item }]);
+    const answer = await fixture.send('POST', '/api/EmailStore', [
+      { emailsubject: String(Math.random()), ...item },
+    ]);
     expect(answer.statusCode).toBe(400);
     expect(answer.payload).toContain(names);
   });
@@ -172,13 +200,22 @@ describe('POST /EmailStore', () => {
   });
 
   it('a queued mail can be changed, a sent one cannot', async () => {
-    const view = await post('EmailStore', { mailbox_id: await sender(), emailto: 'a@b.example', emailsubject: 'Befor' });
+    const view = await post('EmailStore', {
+      mailbox_id: await sender(),
+      emailto: 'a@b.example',
+      emailsubject: 'Befor',
+    });
     const changed = await post('EmailStore', { id: view.id, emailsubject: 'Before' });
     expect(changed).toMatchObject({ id: view.id, emailsubject: 'Before', emailto: 'a@b.example' });
     expect((await mailsOf(view.id)).map(({ subject }) => subject)).toEqual(['Before']);
-    await sql`update outgoing_email set state = 'sent', sent_at = now() where email_store_id = ${view.id}`.execute(fixture.db);
+    await sql`update outgoing_email set state = 'sent', sent_at = now() where email_store_id = ${view.id}`.execute(
+      fixture.db,
+    );
     await post('EmailStore', { id: view.id, emailsubject: 'After' }, 409);
-    expect(await get(`EmailStore/${view.id}`)).toMatchObject({ _emailsent: true, dateemailed: expect.stringMatching(/Z$/) });
+    expect(await get(`EmailStore/${view.id}`)).toMatchObject({
+      _emailsent: true,
+      dateemailed: expect.stringMatching(/Z$/),
+    });
   });
 
   it('one that was sent elsewhere is only kept, one that is deleted is not sent', async () => {
@@ -189,14 +226,23 @@ describe('POST /EmailStore', () => {
     });
     expect(elsewhere.dateemailed).toBe('2026-01-02T03:04:05.000Z');
     expect(await mailsOf(elsewhere.id)).toEqual([]);
-    const view = await post('EmailStore', { mailbox_id: await sender(), emailto: 'a@b.example', emailsubject: 'Gone' });
+    const view = await post('EmailStore', {
+      mailbox_id: await sender(),
+      emailto: 'a@b.example',
+      emailsubject: 'Gone',
+    });
     expect((await fixture.send('DELETE', `/api/EmailStore/${view.id}`)).statusCode).toBe(200);
     expect((await mailsOf(view.id))[0]!.deleted_at).not.toBeNull();
     expect((await fixture.send('GET', `/api/EmailStore/${view.id}`)).statusCode).toBe(404);
   });
 
   it('test_credentials sends at once, says what happened, and stores nothing', async () => {
-    const test_credentials = { type: 1, server: 'imap.example.org', username: 'u@example.org', smtpserver: 'smtp.example.org' };
+    const test_credentials = {
+      type: 1,
+      server: 'imap.example.org',
+      username: 'u@example.org',
+      smtpserver: 'smtp.example.org',
+    };
     const item = { emailto: 'me@example.org', test_credentials };
     const before = await get<Stored[]>('EmailStore');
     expect(await post('EmailStore', item)).toMatchObject({ _emailsent: true, test_credentials: null });
@@ -204,7 +250,10 @@ describe('POST /EmailStore', () => {
     fixture.services.sendTest = async () => {
       throw new Error('535 nope');
     };
-    expect(await post('EmailStore', item)).toMatchObject({ _emailsent: false, _warning: expect.stringContaining('535 nope') });
+    expect(await post('EmailStore', item)).toMatchObject({
+      _emailsent: false,
+      _warning: expect.stringContaining('535 nope'),
+    });
     fixture.services.sendTest = good;
     expect(await get<Stored[]>('EmailStore')).toHaveLength(before.length);
   });
@@ -212,9 +261,15 @@ describe('POST /EmailStore', () => {
 
 describe('Outgoingemail', () => {
   const failed = async (code: string, message: string, state = 'failed'): Promise<number> => {
-    const view = await post('EmailStore', { mailbox_id: await sender(), emailto: 'z@b.example', emailsubject: `${code} ${Math.random()}` });
+    const view = await post('EmailStore', {
+      mailbox_id: await sender(),
+      emailto: 'z@b.example',
+      emailsubject: `${code} ${Math.random()}`,
+    });
     const [mail] = await mailsOf(view.id);
-    await sql`update outgoing_email set state = ${state}, error_code = ${code}, error_message = ${message} where id = ${mail!.id}`.execute(fixture.db);
+    await sql`update outgoing_email set state = ${state}, error_code = ${code}, error_message = ${message} where id = ${mail!.id}`.execute(
+      fixture.db,
+    );
     return mail!.id;
   };
 
@@ -222,7 +277,11 @@ describe('Outgoingemail', () => {
     const id = await failed('send_refused', 'The server refuses the mail: 550 5.1.1 No such user');
     const rows = await get<Stored[]>('Outgoingemail?errorsonly=true');
     const row = rows.find((one) => one.id === id)!;
-    expect(row).toMatchObject({ type: 4, datesent: null, likely_cause: 'The address does not exist. Check its spelling.' });
+    expect(row).toMatchObject({
+      type: 4,
+      datesent: null,
+      likely_cause: 'The address does not exist. Check its spelling.',
+    });
     expect(rows.every(({ error }) => error !== '')).toBe(true);
     await post('Outgoingemail', [{ id, error: '', changeseq: 99 }], 409);
     const again = await post('Outgoingemail', [{ id, error: '' }]);
@@ -243,7 +302,10 @@ describe('Outgoingemail', () => {
     await post('Outgoingemail', [{ error: '' }], 400);
     await post('Outgoingemail', [{ id: 999_999, error: '' }], 404);
     const id = await failed('send_gave_up', 'Too long');
-    expect((await fixture.send('DELETE', `/api/Outgoingemail/${id}`)).json()).toMatchObject({ id, delete: true });
+    expect((await fixture.send('DELETE', `/api/Outgoingemail/${id}`)).json()).toMatchObject({
+      id,
+      delete: true,
+    });
     expect((await fixture.send('DELETE', `/api/Outgoingemail/${id}`)).statusCode).toBe(404);
   });
 
@@ -258,15 +320,31 @@ describe('Outgoingemail', () => {
 
 describe('FormattedEmail', () => {
   it('is a set of labels, or a template: what was posted says which', async () => {
-    const labels = await post('formattedemail', { template_name: 'Form', subject: 'Subject:', details: 'Details:', priority: 'Prio:' });
-    expect(labels).toMatchObject({ subject: 'Subject:', priority: 'Prio:', customer: null, penstock: { use: 'labels' } });
+    const labels = await post('formattedemail', {
+      template_name: 'Form',
+      subject: 'Subject:',
+      details: 'Details:',
+      priority: 'Prio:',
+    });
+    expect(labels).toMatchObject({
+      subject: 'Subject:',
+      priority: 'Prio:',
+      customer: null,
+      penstock: { use: 'labels' },
+    });
     const one = await post('formattedemail', { id: labels.id, fmid: 1, fmdata: 'Customer:' });
     expect(one).toMatchObject({ customer: 'Customer:', subject: 'Subject:' });
     expect(await get(`formattedemail/${labels.id}`)).toMatchObject({ customer: 'Customer:' });
     const again = await post('formattedemail', { ...one, id: 0, fmid: null, fmdata: null, _warning: null });
     expect(again).toMatchObject({ id: labels.id, _warning: expect.stringContaining('same in everything') });
-    expect(await post('formattedemail', { customer: 'C:' })).toMatchObject({ _warning: expect.stringContaining('subject or details') });
-    await post('EmailStore', { mailbox_id: await sender(), emailto: 'a@b.example', templateid: labels.id }, 400);
+    expect(await post('formattedemail', { customer: 'C:' })).toMatchObject({
+      _warning: expect.stringContaining('subject or details'),
+    });
+    await post(
+      'EmailStore',
+      { mailbox_id: await sender(), emailto: 'a@b.example', templateid: labels.id },
+      400,
+    );
     await post('formattedemail', { subject: 'x {{secret}}', details: 'y' }, 400);
     expect((await fixture.send('DELETE', `/api/formattedemail/${labels.id}`)).statusCode).toBe(200);
     expect((await fixture.send('GET', `/api/formattedemail/${labels.id}`)).statusCode).toBe(404);

@@ -31,8 +31,14 @@ it('by SMTP: killed before the hand-over it is sent; killed between the send and
   await killedAt('after-send', what);
   expect(await sending.row(second)).toMatchObject({ state: 'sending', handover_at: expect.any(Date) });
   sending.dispatcher(smtp.transport());
-  expect(await sending.untilState(second, 'in_doubt')).toMatchObject({ error_code: 'send_in_doubt', attempts: 1 });
-  expect(smtp.received.map(({ mime }) => /^Subject: (.*)$/m.exec(mime)![1]!.trim())).toEqual(['first', 'second']);
+  expect(await sending.untilState(second, 'in_doubt')).toMatchObject({
+    error_code: 'send_in_doubt',
+    attempts: 1,
+  });
+  expect(smtp.received.map(({ mime }) => /^Subject: (.*)$/m.exec(mime)![1]!.trim())).toEqual([
+    'first',
+    'second',
+  ]);
 }, 120_000);
 
 it('by Graph: killed between the send and the commit it is found in the sent mail; killed before, it is sent', async () => {

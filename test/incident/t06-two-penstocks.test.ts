@@ -2,7 +2,9 @@
  * Two Penstocks pointed at each other: each acknowledges new tickets, and neither knows the other. One server of mail
  * stands between them. Also what becomes of the answers and of what comes back, because the pieces are the same.
  */
+import { sql } from 'kysely';
 import { expect, it } from 'vitest';
+import { defaultMailboxSettings } from '../../src/store/mailbox-settings.ts';
 import { defaultSending } from '../../src/store/sending-settings.ts';
 import { Pipe } from '../support/pipe.ts';
 import { Site, until } from '../support/site.ts';
@@ -13,16 +15,30 @@ const FAST = { work: { sending: { everyMs: 200 } } };
 /** A site with one mailbox that sends through this server. */
 async function penstock(user: string, port: number, tlsCa: string): Promise<Site> {
   const site = await Site.start({ backend: 'postgres' });
-  const smtp = { host: 'localhost', port, tls: 'implicit', tlsVerify: true, tlsCa, auth: 'none', user: '' } as const;
+  const smtp = {
+    host: 'localhost',
+    port,
+    tls: 'implicit',
+    tlsVerify: true,
+    tlsCa,
+    auth: 'none',
+    user: '',
+  } as const;
+  // Databases of tests are copies, but no two installations have the same name.
+  await sql`update instance set id = gen_random_uuid()`.execute(site.runtime.db);
   await site.addMailbox(user, {
     addresses: [`${user}@example.com`],
     sending: { ...defaultSending('smtp'), smtp, perMinute: 1_000 },
+    // By default nobody is answered whom nobody knew before.
+    policy: { ...defaultMailboxSettings('localhost', user).policy, newRequesterAcknowledge: true },
   });
   return site;
 }
 
 const mail = (from: string, subject: string, body = 'Hello.', more: string[] = []): Buffer =>
-  Buffer.from([`From: ${from}`, 'To: a@example.com', `Subject: ${subject}`, ...more, '', body, ''].join('\r\n'));
+  Buffer.from(
+    [`From: ${from}`, 'To: a@example.com', `Subject: ${subject}`, ...more, '', body, ''].join('\r\n'),
+  );
 
 it('exchange at most one message each way, and a sender without a mark is answered so often and no more', async () => {
   const smtp = await startSmtp();
@@ -60,9 +76,17 @@ it('exchange at most one message each way, and a sender without a mark is answer
 
   // A person answers the acknowledgement: the token in its Message-ID is enough, whoever writes.
   const [acknowledged] = await a.runtime.db.selectFrom('outgoing_email').selectAll().orderBy('id').execute();
-  a.deliver('a', mail('friend@third.example', 'Other subject', 'Me too.', [`In-Reply-To: <${acknowledged!.message_id}>`]));
+  a.deliver(
+    'a',
+    mail('friend@third.example', 'Other subject', 'Me too.', [`In-Reply-To: <${acknowledged!.message_id}>`]),
+  );
   await a.waitUntilProcessed();
-  const actions = await a.runtime.db.selectFrom('ticket_action').select(['kind', 'ticket_id']).where('ticket_id', '=', 1).orderBy('id').execute();
+  const actions = await a.runtime.db
+    .selectFrom('ticket_action')
+    .select(['kind', 'ticket_id'])
+    .where('ticket_id', '=', 1)
+    .orderBy('id')
+    .execute();
   expect(actions.map(({ kind }) => kind)).toEqual(['create', 'update']);
 
   // A report about it is tied to it; one about a mail that we never sent does nothing (T21.1).
@@ -82,6 +106,12 @@ it('exchange at most one message each way, and a sender without a mark is answer
   a.deliver('a', report('forged@example.com'));
   a.deliver('a', report(acknowledged!.message_id));
   await a.waitUntilProcessed();
-  const bounced = await a.runtime.db.selectFrom('outgoing_email').select(['id', 'bounce']).where('bounced_at', 'is not', null).execute();
-  expect(bounced).toMatchObject([{ id: acknowledged!.id, bounce: { recipient: 'b@example.com', status: '5.1.1' } }]);
+  const bounced = await a.runtime.db
+    .selectFrom('outgoing_email')
+    .select(['id', 'bounce'])
+    .where('bounced_at', 'is not', null)
+    .execute();
+  expect(bounced).toMatchObject([
+    { id: acknowledged!.id, bounce: { recipient: 'b@example.com', status: '5.1.1' } },
+  ]);
 }, 240_000);

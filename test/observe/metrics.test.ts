@@ -19,6 +19,7 @@ const facts: Facts = {
     { mailboxId: 1, expiresAt: new Date('2026-03-03T12:00:00Z'), notifiedAt: null, failures: 2 },
   ],
   credentialEnds: [{ mailboxId: 1, at: new Date('2026-03-01T00:00:00Z') }],
+  outgoing: [{ mailboxId: 1, waiting: 3, inDoubt: 1, pausedErrors: 0 }],
   mailboxes: [
     {
       id: 1,

@@ -23,7 +23,13 @@ async function withFile(sending: Sending, bytes: Buffer): Promise<number> {
     .executeTakeFirstOrThrow();
   await sending.db
     .insertInto('outgoing_attachment')
-    .values({ email_store_id: store.id, filename: 'log.bin', content_type: 'application/x-log', content_id: null, bytes })
+    .values({
+      email_store_id: store.id,
+      filename: 'log.bin',
+      content_type: 'application/x-log',
+      content_id: null,
+      bytes,
+    })
     .execute();
   return await sending.queue({ recipients: toAnn, emailStoreId: store.id });
 }
@@ -58,7 +64,10 @@ describe('by Graph', () => {
     const mailbox = lab.server.mailbox(ANN);
     expect(mailbox.folder('drafts')!.messages).toEqual([]);
     expect(mailbox.folder('inbox')!.messages).toEqual([]);
-    await sending.db.updateTable('outgoing_email').set({ next_attempt_at: new Date(0) }).execute();
+    await sending.db
+      .updateTable('outgoing_email')
+      .set({ next_attempt_at: new Date(0) })
+      .execute();
     one.wake();
     await sending.untilState(id, 'sent');
     const all = [...lab.server.outgoing.files.values()].flat();
@@ -70,16 +79,19 @@ describe('by Graph', () => {
   it.each([
     ['act-and-reset', 1],
     ['reset', 2],
-  ] as const)('an answer that is lost (%s) is looked up before anything is sent again', async (fault, asked) => {
-    const lab = await startGraphLab();
-    const sending = await startSending('graph');
-    lab.server.faults.add({ at: 'send-mail', times: 1, action: { do: fault } });
-    const id = await sending.queue({ recipients: toAnn });
-    sending.dispatcher(graphTransport(lab.mailbox()));
-    await sending.untilState(id, 'sent');
-    expect(lab.server.count('send-mail')).toBe(asked);
-    expect(lab.server.mailbox(ANN).folder('inbox')!.messages).toHaveLength(1);
-  });
+  ] as const)(
+    'an answer that is lost (%s) is looked up before anything is sent again',
+    async (fault, asked) => {
+      const lab = await startGraphLab();
+      const sending = await startSending('graph');
+      lab.server.faults.add({ at: 'send-mail', times: 1, action: { do: fault } });
+      const id = await sending.queue({ recipients: toAnn });
+      sending.dispatcher(graphTransport(lab.mailbox()));
+      await sending.untilState(id, 'sent');
+      expect(lab.server.count('send-mail')).toBe(asked);
+      expect(lab.server.mailbox(ANN).folder('inbox')!.messages).toHaveLength(1);
+    },
+  );
 
   it('a mailbox that may not send stops, and its mail waits', async () => {
     const lab = await startGraphLab();
@@ -88,7 +100,10 @@ describe('by Graph', () => {
     lab.server.faults.add({ at: 'send-mail', times: 1, action });
     const id = await sending.queue({ recipients: toAnn });
     sending.dispatcher(graphTransport(lab.mailbox()));
-    expect(await sending.untilState(id, 'retrying')).toMatchObject({ error_code: 'permission_denied', attempts: 0 });
+    expect(await sending.untilState(id, 'retrying')).toMatchObject({
+      error_code: 'permission_denied',
+      attempts: 0,
+    });
     expect(lab.server.mailbox(ANN).folder('inbox')!.messages).toEqual([]);
   });
 });

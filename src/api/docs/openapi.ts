@@ -17,6 +17,9 @@ const TAGS = [
   { name: 'IncomingEmail', description: 'One record for every message.' },
   { name: 'Mail', description: 'Mail that programs hand in.' },
   { name: 'Notification', description: 'Where providers tell of new mail.' },
+  { name: 'EmailStore', description: 'Mail that is to be sent.' },
+  { name: 'Outgoingemail', description: 'What became of mail that was sent.' },
+  { name: 'FormattedEmail', description: 'Templates of mail, and labels that mail is read by.' },
   { name: 'Site', description: 'Where new users belong.' },
   { name: 'Operation', description: 'Health, metrics and this document.' },
 ];

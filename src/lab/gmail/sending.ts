@@ -14,12 +14,19 @@ export function sendUpload(
   rewrite: boolean,
 ): LabAnswer {
   let text = mime.toString('latin1');
-  const recipients = fieldsOf(text, /^(?:to|cc|bcc)$/i).flatMap(({ value }) => value.match(/[\w.+-]+@[\w.-]+/g) ?? []);
+  const recipients = fieldsOf(text, /^(?:to|cc|bcc)$/i).flatMap(
+    ({ value }) => value.match(/[\w.+-]+@[\w.-]+/g) ?? [],
+  );
   if (recipients.length === 0) return apiError(400, 'invalidArgument', 'Recipient address required');
   text = text.replace(/^Bcc: .*\r\n(?:[ \t].*\r\n)*/m, '');
-  if (rewrite) text = text.replace(/^Message-ID: .*\r\n(?:[ \t].*\r\n)*/m, `Message-ID: <CA${Date.now()}@mail.gmail.com>\r\n`);
+  if (rewrite)
+    text = text.replace(
+      /^Message-ID: .*\r\n(?:[ \t].*\r\n)*/m,
+      `Message-ID: <CA${Date.now()}@mail.gmail.com>\r\n`,
+    );
   const sent = from.add(Buffer.from(text, 'latin1'), ['SENT']);
-  for (const address of recipients) mailboxOf(address.toLowerCase())?.add(Buffer.from(text, 'latin1'), ['INBOX', 'UNREAD']);
+  for (const address of recipients)
+    mailboxOf(address.toLowerCase())?.add(Buffer.from(text, 'latin1'), ['INBOX', 'UNREAD']);
   return { status: 200, body: { id: sent.id, threadId: sent.id, labelIds: ['SENT'] } };
 }
 

@@ -94,8 +94,10 @@ export class LabGmailServer {
     const url = new URL(request.url ?? '/', this.rootUrl);
     const raw = await readBody(request);
     const isUpload = url.pathname.startsWith('/upload/');
-    const body = isUpload || raw.length === 0 ? {} : (JSON.parse(raw.toString('utf8')) as Record<string, unknown>);
-    const [, user = '', path = ''] = /^(?:\/upload)?\/gmail\/v1\/users\/([^/]+)\/(.*)$/.exec(url.pathname) ?? [];
+    const body =
+      isUpload || raw.length === 0 ? {} : (JSON.parse(raw.toString('utf8')) as Record<string, unknown>);
+    const [, user = '', path = ''] =
+      /^(?:\/upload)?\/gmail\/v1\/users\/([^/]+)\/(.*)$/.exec(url.pathname) ?? [];
     const method = request.method ?? 'GET';
     const found = ROUTES.find((route) => route.method === method && route.path.test(path));
     const id = decodeURIComponent(found?.path.exec(path)?.[1] ?? '');
@@ -113,7 +115,8 @@ export class LabGmailServer {
       if (!(mailbox instanceof LabMailbox)) return mailbox;
       const limited = this.quota.charge(mailbox.address, found?.units ?? 100);
       if (limited !== null) return limited;
-      if (isSend) return sendUpload(mailbox, raw, (address) => this.#mailboxes.get(address), this.rewritesMessageIds);
+      if (isSend)
+        return sendUpload(mailbox, raw, (address) => this.#mailboxes.get(address), this.rewritesMessageIds);
       if (name === 'watch') return this.watches.make(mailbox, body);
       if (name === 'stop') return this.watches.stop(mailbox);
       if (found === undefined) return apiError(404, 'notFound', 'Not found');

@@ -4,7 +4,7 @@ import type { DeltaTokens } from './delta.ts';
 import { contactEntity, folderEntity, instant, messageEntity, select, sizeProperty } from './entities.ts';
 import type { RouteName } from './faults.ts';
 import { isMalformedId, type LabFolder, type LabMailbox, type LabMessage } from './mail-store.ts';
-import type { LabOutgoing } from './outgoing.ts';
+import type { LabOutgoing } from './delivery.ts';
 import { displayNameFilter, preferredPageSize, type Query, receivedFilter } from './query.ts';
 
 /** A request that has been understood and may be carried out. */
