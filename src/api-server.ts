@@ -87,7 +87,7 @@ function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices
       const mail = {
         ...{ messageId, from, subject, text, date: new Date(), html: null, inReplyTo: null, attachments: [] },
         recipients: { to, cc: [], bcc: [], replyTo: null },
-        ...{ automatic: true, instanceId: runtime.instanceId, delivered: [] },
+        ...{ automatic: 'auto-generated' as const, instanceId: runtime.instanceId, delivered: [] },
       };
       const { accepted, refused } = await transport.send(mail, async () => undefined, signal);
       if (accepted.length === 0) throw fail('send_refused', refused.map((one) => one.message).join('; '));

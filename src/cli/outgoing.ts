@@ -11,9 +11,9 @@ import { print, withRuntime } from './with-runtime.ts';
 const MOST = 200;
 
 export function outgoingCommand(): Command {
-  const command = new Command('outgoing').description(
-    'Mail that Penstock sends: what is in trouble, and trying it again',
-  );
+  const command = new Command('outgoing')
+    .description('Mail that Penstock sends: what is in trouble, and trying it again')
+    .addHelpText('after', '\nExample:\n  penstock outgoing list');
   command
     .command('list')
     .description('Show mail that failed, waits after a failure, is in doubt, or came back')

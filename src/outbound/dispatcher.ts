@@ -178,7 +178,7 @@ export class Dispatcher {
       html: row.html,
       inReplyTo: row.in_reply_to,
       attachments: await attachmentsOf(this.#options.db, row.email_store_id),
-      automatic: row.automatic_to !== null,
+      automatic: row.automatic_to === null ? null : row.kind === 'stored' ? 'auto-generated' : 'auto-replied',
       instanceId: this.#options.instanceId,
       delivered: [...row.delivered, ...row.refused.map(({ address }) => address)],
     };

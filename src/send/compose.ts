@@ -45,13 +45,13 @@ export async function composeMail(mail: OutgoingMail, options: ComposeOptions = 
 }
 
 /** What tells machines not to answer (RFC 3834 section 5, MS-OXCMAIL), and ourselves that it is our own mail. */
-function markFields({ automatic, instanceId, messageId, inReplyTo }: OutgoingMail): Record<string, string> {
+function markFields({ automatic, instanceId, messageId }: OutgoingMail): Record<string, string> {
   return {
     'X-Loop': instanceId,
     [MARK_FIELD]: messageId,
-    ...(automatic
+    ...(automatic !== null
       ? {
-          'Auto-Submitted': inReplyTo === null ? 'auto-generated' : 'auto-replied',
+          'Auto-Submitted': automatic,
           'X-Auto-Response-Suppress': 'All',
           Precedence: 'bulk',
         }

@@ -40,8 +40,8 @@ export interface OutgoingMail {
   html: string | null;
   inReplyTo: string | null;
   attachments: Attachment[];
-  /** We send it by ourselves: no machine must answer it (RFC 3834). */
-  automatic: boolean;
+  /** Auto-Submitted (RFC 3834 section 5) of what we send by ourselves: no machine must answer it. Null: a person's. */
+  automatic: 'auto-replied' | 'auto-generated' | null;
   /** What our own mail carries in `X-Loop`. */
   instanceId: string;
   /** Recipients that the server has taken at an earlier attempt: they do not get it again. */

@@ -1,10 +1,10 @@
 /** What the lab's Graph answers about folders, messages and contacts. Subscriptions have a file of their own. */
 import { created, GraphFault, type LabAnswer, noContent, ok } from './answer.ts';
+import type { LabOutgoing } from './delivery.ts';
 import type { DeltaTokens } from './delta.ts';
 import { contactEntity, folderEntity, instant, messageEntity, select, sizeProperty } from './entities.ts';
 import type { RouteName } from './faults.ts';
 import { isMalformedId, type LabFolder, type LabMailbox, type LabMessage } from './mail-store.ts';
-import type { LabOutgoing } from './delivery.ts';
 import { displayNameFilter, preferredPageSize, type Query, receivedFilter } from './query.ts';
 
 /** A request that has been understood and may be carried out. */
