@@ -5,6 +5,7 @@
  *   node bin/penstock.mjs --run bench/rules.ts
  */
 import type { ParsedMessage } from '../src/message/message.ts';
+import { blankRule } from '../src/rule/blank-rule.ts';
 import { compileRules } from '../src/rule/compile.ts';
 import { matchRules } from '../src/rule/match.ts';
 import type { Rule } from '../src/rule/rule.ts';
@@ -29,8 +30,6 @@ const WORDS = Array.from({ length: 2_000 }, () => {
 const word = () => WORDS[Math.min(random(WORDS.length), random(WORDS.length))]!;
 const sentence = (words: number) => Array.from({ length: words }, word).join(' ');
 
-const emptySlot = () => ({ startTag: '', endTag: '', length: 0, useEndOfLine: false, fieldName: '' });
-
 function makeRule(id: number): Rule {
   const conditions: Partial<Rule> = [
     { subject: `${word()} ${word()} ${word()}` },
@@ -51,42 +50,13 @@ function makeRule(id: number): Rule {
     },
   ][id % 6]! as Partial<Rule>;
   return {
+    ...blankRule(),
     id,
-    guid: '',
     name: `rule ${id}`,
-    type: 'help_request',
     enabled: true,
-    mailboxId: null,
     sequence: id % 100,
-    from: '',
-    fromExact: false,
-    to: '',
-    toExact: false,
     matchCcAndBcc: id % 7 === 0,
-    subject: '',
-    body: '',
     scanFullBody: id % 3 !== 0,
-    matchOnAttachment: false,
-    attachmentName: '',
-    attachmentMatch: 'contains',
-    patterns: [],
-    slots: [emptySlot(), emptySlot(), emptySlot(), emptySlot(), emptySlot(), emptySlot()],
-    userMatch: 'address',
-    userFromTicket: false,
-    fieldMappings: [],
-    closeString: '',
-    alwaysCloseAlerts: false,
-    closedAlertsReadStatus: 'global',
-    ticketTypeId: -1,
-    privateActions: false,
-    dontSendAcknowledgement: false,
-    dontUpdateFromAddress: false,
-    responseTemplateId: 0,
-    pagerDuty: false,
-    pagerDutyAgentId: 0,
-    pagerDutyService: '',
-    pagerDutyServiceName: '',
-    splunkOnCall: false,
     ...conditions,
   };
 }

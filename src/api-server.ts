@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { buildApi } from './api/server.ts';
 import type { ApiServices, OperationalAnswer } from './api/services.ts';
+import type { Sender } from './deliver/sender.ts';
 import { fail } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import type { ParsedMessage } from './message/message.ts';
@@ -20,7 +21,10 @@ import { VERSION } from './version.ts';
 import type { Work } from './work.ts';
 
 export interface ApiServer {
+  /** Where clients reach it. */
   url: string;
+  /** The same on this machine, when another server stands in front. */
+  localUrl: string;
   close(): Promise<void>;
 }
 
@@ -28,18 +32,19 @@ interface Parts {
   runtime: Runtime;
   events: Events;
   work: Work;
+  sender: Sender;
   metrics: Metrics;
   readFacts(): Promise<Facts>;
 }
 
 export async function serveApi(parts: Parts): Promise<ApiServer> {
   const { runtime, events } = parts;
-  const { server, poller, gmail } = runtime.config;
+  const { server, poller, gmail, destinations, mail } = runtime.config;
   const api = await buildApi({
     db: runtime.db,
     keys: runtime.keys,
     events,
-    config: { server, poller, gmail },
+    config: { server, poller, gmail, destinations, mail },
     version: VERSION,
     services: bindServices(parts),
   });
@@ -54,10 +59,11 @@ export async function serveApi(parts: Parts): Promise<ApiServer> {
   });
   const { port } = api.server.address() as AddressInfo;
   const host = server.host.includes(':') ? `[${server.host}]` : server.host;
-  return { url: server.publicUrl ?? `http://${host}:${port}`, close: () => api.close() };
+  const localUrl = `http://${host}:${port}`;
+  return { url: server.publicUrl ?? localUrl, localUrl, close: () => api.close() };
 }
 
-function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices {
+function bindServices({ runtime, work, sender, metrics, readFacts }: Parts): ApiServices {
   const liveness = createLiveness();
   const inThread = <T>(task: ThreadTask, bytes: number): Promise<T> =>
     work.pool.run<T>(task, {
@@ -80,7 +86,10 @@ function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices
     async sendTest(mailbox, given, { to, subject, text }, signal) {
       const sending = sendingOf(mailbox);
       if (sending === null) throw fail('send_not_configured', 'The mailbox has no server to send by.');
-      const secrets = { ...(mailbox.id === 0 ? {} : await runtime.sources.secrets(mailbox.id)), ...given };
+      const secrets = {
+        ...(mailbox.id === 0 ? {} : await runtime.sources.sendingSecrets(mailbox.id)),
+        ...given,
+      };
       const transport = await runtime.sources.draftTransport(mailbox, secrets);
       const facts = { mailboxId: mailbox.id, sending, tokenKey: randomBytes(32) };
       const { sender: from, messageId } = addressing(facts, 0);
@@ -93,7 +102,9 @@ function bindServices({ runtime, work, metrics, readFacts }: Parts): ApiServices
       if (accepted.length === 0) throw fail('send_refused', refused.map((one) => one.message).join('; '));
     },
     subjectTags: () => runtime.config.mail,
+    signIns: runtime.signIns,
     contacts: (mailbox) => runtime.sources.contacts(mailbox, LIMITS.contacts),
+    testDestination: (destination, messageId) => sender.test(destination, messageId),
     async live(): Promise<OperationalAnswer> {
       const { live, reason } = liveness();
       return { ok: live, body: { live, reason } };

@@ -6,13 +6,17 @@ import type { Logger } from 'pino';
 import { type AdminClient, ensureAdminClient } from './admin-client.ts';
 import { type ApiServer, serveApi } from './api-server.ts';
 import type { Config } from './config/settings.ts';
+import { Deliverer } from './deliver/deliverer.ts';
+import { makeSender } from './delivery.ts';
 import type { PenstockError } from './errors.ts';
+import { gmailPull } from './gmail-pull.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
 import { SubscriptionKeeper } from './intake/subscription-keeper.ts';
 import type { PushAddresses } from './intake/subscription-plan.ts';
 import { Supervisor } from './intake/supervisor.ts';
 import { LIMITS } from './limits.ts';
+import { tellLogin } from './login-events.ts';
 import { hostOf } from './mailbox-source.ts';
 import { Maintenance } from './maintenance.ts';
 import { Events } from './observe/events.ts';
@@ -24,13 +28,14 @@ import { openRuntime, type Runtime } from './runtime.ts';
 import { budgetedSource } from './source/budgeted-source.ts';
 import { ConnectionBudget } from './source/connection-budget.ts';
 import { NoticeListener } from './store/notify.ts';
-import { tellToken } from './token-events.ts';
 import { VERSION } from './version.ts';
 import { Work } from './work.ts';
 
 export interface Daemon {
   /** Where the API is; null when this process has no api role. */
   url: string | null;
+  /** The same on this machine, when another server stands in front. */
+  localUrl: string | null;
   /** Set at the first start only. */
   adminClient: AdminClient | null;
   events: Events;
@@ -54,6 +59,8 @@ const STOP_STAGES = {
   /** The database: an embedded one writes what it holds. */
   engines: 2 * LIMITS.engineStopMs + 1_000,
 } as const;
+/** How long deliveries that are under way may take to end. */
+const DELIVERY_GRACE_MS = 3_000;
 type StopStage = keyof typeof STOP_STAGES;
 type OnStop = (stage: StopStage, step: () => Promise<void>) => void;
 
@@ -106,7 +113,7 @@ async function startParts(
     borrow: false,
     logger: engineLog,
     onError,
-    onToken: (event) => tellToken(events, event),
+    onLogin: (event) => tellLogin(events, event),
     onFailure,
   });
   onStop('engines', () => runtime.close());
@@ -143,14 +150,18 @@ async function startParts(
   });
   const stopWatching = watchHealth(readFacts, events);
   onStop('traffic', async () => stopWatching());
+  const sender = makeSender(runtime, work);
   if (has('worker')) {
+    const deliverer = new Deliverer(runtime.db, events, sender);
+    deliverer.start();
+    onStop('traffic', () => deliverer.stop(DELIVERY_GRACE_MS));
     const maintenance = new Maintenance(runtime.db, runtime.raw, events, config.retention.processedDays);
     maintenance.start();
     onStop('traffic', () => maintenance.stop());
   }
   let api: ApiServer | null = null;
   if (has('api')) {
-    api = await serveApi({ runtime, events, work, metrics, readFacts });
+    api = await serveApi({ runtime, events, work, sender, metrics, readFacts });
     const { close } = api;
     onStop('traffic', close);
   }
@@ -170,6 +181,11 @@ async function startParts(
     keeper.start();
     onStop('traffic', () => keeper.stop());
   }
+  const pull = has('poller') ? await gmailPull(runtime, events) : null;
+  if (pull !== null) {
+    pull.start();
+    onStop('traffic', () => pull.stop());
+  }
   const listener = listenForNotices(runtime, work, supervisor, keeper);
   await listener.start();
   onStop('traffic', () => listener.close());
@@ -180,7 +196,15 @@ async function startParts(
     queue: work.queue.backend,
     database: runtime.embedded ? 'embedded' : 'server',
   });
-  return { url: api?.url ?? null, adminClient, events, runtime, work, failed };
+  return {
+    url: api?.url ?? null,
+    localUrl: api?.localUrl ?? null,
+    adminClient,
+    events,
+    runtime,
+    work,
+    failed,
+  };
 }
 
 /** Notices make changes felt at once; without them each part looks by itself within seconds. */
@@ -191,14 +215,18 @@ function listenForNotices(
   keeper: SubscriptionKeeper | null,
 ): NoticeListener {
   const lookAgain = (): void => {
+    // What cannot be forgotten now is forgotten at the next change of a mailbox.
+    runtime.sources.forgetRemoved().catch(() => undefined);
     work.rules.invalidate();
     work.policies.invalidate();
+    work.destinations.invalidate();
     work.dispatcher?.wake();
-    supervisor?.review();
+    void supervisor?.review();
     void keeper?.review();
   };
   const onNotice = (notice: string): void => {
     if (notice === 'rules') work.rules.invalidate();
+    else if (notice === 'destinations') work.destinations.invalidate();
     else if (notice.startsWith('poll:')) supervisor?.wake(Number(notice.slice('poll:'.length)));
     else if (notice.startsWith('mail:')) supervisor?.hint(Number(notice.slice('mail:'.length)));
     else if (notice === 'outgoing') work.dispatcher?.wake();

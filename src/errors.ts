@@ -123,6 +123,30 @@ export const ERROR_KINDS = {
   raw_missing: kind(false, 500, 'The stored bytes are not where they should be; restore them from a backup.'),
   raw_corrupt: kind(false, 500, 'The stored bytes do not match their checksum; restore them from a backup.'),
 
+  // Destinations
+  egress_blocked: kind(
+    false,
+    400,
+    'Use a public address, or name host, address or network in destinations.allow.',
+  ),
+  destination_failed: kind(true, 502, 'The other system failed; it is tried again by itself.'),
+  destination_busy: kind(true, 503, 'The other system limits us; it is left alone for a while.'),
+  destination_refused: kind(
+    true,
+    502,
+    'Correct the URL or the credentials of the destination; what waits is sent then.',
+  ),
+  destination_gone: kind(
+    false,
+    502,
+    'The receiver wants no more deliveries. `penstock destination resume ID` begins again, `remove` ends it.',
+  ),
+  delivery_refused: kind(
+    false,
+    422,
+    'The other system does not take this content; see its answer. `penstock destination replay ID` tries again.',
+  ),
+
   // Processing
   mime_limit: kind(false, 422, 'The message breaks a structural limit; it is kept in quarantine.'),
   parse_failed: kind(false, 422, 'The parser failed on this message; it is kept in quarantine.'),

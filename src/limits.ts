@@ -67,6 +67,8 @@ export const LIMITS = {
   reasonChars: 1_000,
   /** A longer name of a posted message is replaced by its digest: an index entry must fit into a page. */
   postedKeyBytes: 1_000,
+  /** Parts in parts of a posted MIME tree. */
+  postedPartDepth: 12,
   dispositionAttempts: 10,
   /** One answer of Microsoft Graph that is not a message. */
   graphAnswerBytes: 32 * 1024 * 1024,
@@ -105,6 +107,26 @@ export const LIMITS = {
   automaticPerDay: 20,
   /** A request that says the same within this time is a repeated one (seconds). */
   outgoingRepeatSeconds: 600,
+  /** Destinations. Failures in a row before a destination is left alone, and for how long (seconds). */
+  breakerFailures: 5,
+  breakerSeconds: 30,
+  breakerSecondsMost: 900,
+  /** The longest time that a destination can ask to be left alone. */
+  retryAfterSecondsMost: 86_400,
+  /** Bytes of an answer that are read; it is cut off beyond. */
+  answerBytes: 256 * 1024,
+  /** Of an answer that says no, as kept with the delivery. */
+  answerShownChars: 300,
+  destinationUrlChars: 2_000,
+  destinations: 200,
+  signingKeys: 5,
+  /** Fields of a rule in one event; further ones are in the record. */
+  eventFields: 100,
+  /** Time of an attempt beyond the requests themselves, before another process may take it. */
+  deliveryClaimSeconds: 60,
+  /** A delivery that has been under way for longer is reported (seconds). */
+  undeliveredSeconds: 900,
+  replayAtOnce: 10_000,
 
   /** API. */
   requestBytes: 80 * 1024 * 1024,
@@ -123,7 +145,15 @@ export const LIMITS = {
   notificationBytes: 1024 * 1024,
   notificationsPerMinute: 30_000,
   notificationsWaiting: 20_000,
+  /** Notifications fetched in one call of Pub/Sub, which allows 1,000. */
+  notificationsPulled: 500,
   pageSize: 1_000,
+  /** Hits of a search in the address book that are collected, so that they are counted and sorted. */
+  addressBookHits: 5_000,
+  /** The same where an order is asked for. */
+  addressBookOrdered: 50_000,
+  /** Words of a search. */
+  addressBookWords: 8,
   /** Larger messages are not put into JSON; they are downloaded. */
   rawInJsonBytes: 32 * 1024 * 1024,
   releaseAtOnce: 10_000,

@@ -1,5 +1,6 @@
 /** What a mailbox gets its access tokens with: its settings and its secrets put together. Pure, but for the environment. */
-import { fail } from './errors.ts';
+import { asPenstockError, fail } from './errors.ts';
+import type { LoginOption } from './source/logins.ts';
 import {
   GMAIL_API_SCOPE,
   GMAIL_PROTOCOL_SCOPE,
@@ -12,30 +13,51 @@ import {
 import type { Application } from './source/oauth/authorization-code.ts';
 import type { ClientAuth, Credential, Grant } from './source/oauth/credential.ts';
 import type { SourceKind } from './source/source.ts';
+import { LOGIN_SECRETS } from './store/credentials.ts';
 import type { MailboxSettings, OauthSettings } from './store/mailbox-settings.ts';
 import { credentialId } from './store/oauth-tokens.ts';
 
-/** Names of what a mailbox logs in with, in the secret store. */
-export const LOGIN_SECRETS = [
-  'password',
-  'token',
-  'client_secret',
-  'refresh_token',
-  'private_key',
-  'smtp_password',
-] as const;
-export type LoginSecrets = Partial<Record<(typeof LOGIN_SECRETS)[number], string>>;
+export { LOGIN_SECRETS };
+/** What a mailbox logs in with; `smtp_password` is the mailbox's own, for sending. */
+export type LoginSecrets = Partial<Record<(typeof LOGIN_SECRETS)[number] | 'smtp_password', string>>;
+
+type Reached = { kind: SourceKind; settings: MailboxSettings };
+
+/**
+ * What to log in with by these settings; `name` is that of the credential. Never fails: what is missing is told when it is
+ * needed, and other credentials may serve until then.
+ */
+export function loginOption(
+  name: string,
+  mailbox: Reached,
+  secrets: LoginSecrets,
+  refused: boolean,
+): LoginOption {
+  try {
+    return { name, with: loginWith(name, mailbox, secrets), refused };
+  } catch (thrown) {
+    return { name, with: { kind: 'nothing', error: asPenstockError(thrown) }, refused };
+  }
+}
+
+function loginWith(name: string, mailbox: Reached, secrets: LoginSecrets): LoginOption['with'] {
+  const { auth } = mailbox.settings.server;
+  if (auth === 'oauth') return { kind: 'oauth', credential: credentialOf(name, mailbox, secrets) };
+  const { password, token } = secrets;
+  if (auth === 'password' && password !== undefined) return { kind: 'password', password };
+  if (auth === 'xoauth2' && token !== undefined) return { kind: 'xoauth2', token };
+  throw fail('validation_failed', `The mailbox has no ${auth === 'password' ? 'password' : 'token'}.`, {
+    auth,
+  });
+}
 
 /** Fails with `validation_failed` when a setting or a secret that the grant needs is missing. */
-export function credentialOf(
-  mailbox: { id: number; kind: SourceKind; settings: MailboxSettings },
-  secrets: LoginSecrets,
-): Credential {
+export function credentialOf(name: string, mailbox: Reached, secrets: LoginSecrets): Credential {
   const { server, oauth } = mailbox.settings;
   if (!oauth) throw missing('credential for OAuth', 'oauth');
   const scope = oauth.scope ?? scopeOf(mailbox.kind, oauth);
   return {
-    id: credentialId(mailbox.id),
+    id: name,
     provider: oauth.provider,
     tokenUrl: tokenUrlOf(oauth),
     clientId: oauth.clientId,
@@ -45,28 +67,34 @@ export function credentialOf(
   };
 }
 
-/**
- * The application with which a person signs in, and where a sign-in by device code begins. Fails with `unsupported` where
- * that cannot be: Google gives no mail scopes to devices.
- */
-export function deviceApplication(
-  { kind, settings }: { kind: SourceKind; settings: MailboxSettings },
-  secrets: LoginSecrets,
-): { application: Application; deviceCodeUrl: string; scope: string } {
+/** How a person signs in for a mailbox. */
+export interface SignInTarget {
+  application: Application;
+  authorizeUrl: string;
+  /** Null where a sign-in on another device cannot be: Google gives no mail scopes to devices. */
+  deviceCodeUrl: string | null;
+  scope: string;
+}
+
+/** Fails with `unsupported` where nobody signs in, with `validation_failed` when something else is missing. */
+export function signInTarget({ kind, settings }: Reached, secrets: LoginSecrets): SignInTarget {
   const { server, oauth } = settings;
   if (server.auth !== 'oauth' || oauth?.grant !== 'refresh_token') {
     throw fail('unsupported', 'Nobody signs in for this mailbox: its grant is another one.', {
       field: 'grant',
     });
   }
-  if (oauth.provider !== 'microsoft') {
-    throw fail('unsupported', 'Google does not let devices read mail; get a refresh token in a browser.');
-  }
   const { provider, clientId } = oauth;
   const tokenUrl = tokenUrlOf(oauth);
   const application = { provider, clientId, client: clientOf(oauth, secrets), tokenUrl, tlsCa: server.tlsCa };
-  const deviceCodeUrl = tokenUrl.replace(/\/token$/, '/devicecode');
-  return { application, deviceCodeUrl, scope: oauth.scope ?? scopeOf(kind, oauth) };
+  const scope = oauth.scope ?? scopeOf(kind, oauth);
+  if (provider === 'google') {
+    const own = new URL('/o/oauth2/v2/auth', tokenUrl).href;
+    const authorizeUrl = tokenUrl === GOOGLE_ENDPOINTS.token ? GOOGLE_ENDPOINTS.authorize : own;
+    return { application, authorizeUrl, deviceCodeUrl: null, scope };
+  }
+  const beside = (name: string): string => tokenUrl.replace(/\/token$/, `/${name}`);
+  return { application, authorizeUrl: beside('authorize'), deviceCodeUrl: beside('devicecode'), scope };
 }
 
 function scopeOf(kind: SourceKind, { provider, grant, cloud }: OauthSettings): string {
@@ -86,13 +114,14 @@ export function smtpCredentialOf(
   const { kind, settings } = mailbox;
   const { oauth } = settings;
   if (kind === 'imap' || kind === 'pop3' || oauth?.provider === 'google')
-    return credentialOf(mailbox, secrets);
+    return credentialOf(credentialId(mailbox.id), mailbox, secrets);
   if (!oauth || oauth.grant === 'refresh_token') {
     const message = "A person's sign-in for Graph is not good for SMTP; send through Graph.";
     throw fail('unsupported', message, { field: 'sending.by' });
   }
   const scope = microsoftAppScope(oauth.cloud, 'smtp');
-  const known = credentialOf({ ...mailbox, settings: { ...settings, oauth: { ...oauth, scope } } }, secrets);
+  const own = { kind, settings: { ...settings, oauth: { ...oauth, scope } } };
+  const known = credentialOf(credentialId(mailbox.id), own, secrets);
   return { ...known, id: `${known.id}:smtp` };
 }
 

@@ -2,6 +2,7 @@
 import type { Events } from './observe/events.ts';
 import type { RawStore } from './raw/raw-store.ts';
 import type { Database } from './store/database.ts';
+import { purgeDeliveries } from './store/deliveries.ts';
 import { purgeProcessed } from './store/retention.ts';
 
 const EVERY_MS = 60 * 60_000;
@@ -62,6 +63,12 @@ export class Maintenance {
       raw += purged.raw;
       more = purged.more;
     }
-    if (emails > 0) this.#events.emit('retention.purged', { emails, raw });
+    let deliveries = 0;
+    for (let more = true; more && !this.#stopped; ) {
+      const purged = await purgeDeliveries(this.#db, this.#processedDays);
+      deliveries += purged.deliveries;
+      more = purged.more;
+    }
+    if (emails + deliveries > 0) this.#events.emit('retention.purged', { emails, raw, deliveries });
   }
 }

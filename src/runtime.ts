@@ -6,10 +6,10 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Config } from './config/settings.ts';
 import type { PenstockError } from './errors.ts';
-import { MailSources } from './mailbox-source.ts';
+import { type LoginEvent, MailSources } from './mailbox-source.ts';
 import type { QueueTarget } from './queue/queue.ts';
 import { RawStore } from './raw/raw-store.ts';
-import type { TokenEvent } from './source/oauth/token-service.ts';
+import { SignIns } from './sign-in.ts';
 import { type Connection, type Database, openDatabase, waitForDatabase } from './store/database.ts';
 import {
   connectionOfRunning,
@@ -30,6 +30,8 @@ export interface Runtime {
   raw: RawStore;
   /** Makes the sources of mailboxes; all access tokens of this process come from it. */
   sources: MailSources;
+  /** Signs people in for mailboxes. */
+  signIns: SignIns;
   /** True when the database is our own embedded one. */
   embedded: boolean;
   /** True when the engines belong to another process that is running. */
@@ -44,8 +46,8 @@ export interface RuntimeOptions {
   borrow: boolean;
   logger?: EngineLogger;
   onError(error: Error): void;
-  /** Told of each access token that was got or refused. */
-  onToken?(event: TokenEvent): void;
+  /** Told of each access token that was got or refused, and of each credential that is used or refused. */
+  onLogin?(event: LoginEvent): void;
   /** Told when the embedded database died for good: nothing works any more. */
   onFailure?(error: PenstockError): void;
 }
@@ -74,6 +76,7 @@ export async function openRuntime(config: Config, options: RuntimeOptions): Prom
     await raw.start();
     const { id } = await connection.db.selectFrom('instance').select('id').executeTakeFirstOrThrow();
     const { redisUrl } = config.queue;
+    const sources = new MailSources(connection.db, keys, options.onLogin);
     return {
       config,
       dataDirectory,
@@ -82,7 +85,8 @@ export async function openRuntime(config: Config, options: RuntimeOptions): Prom
       keys,
       keyFile,
       raw,
-      sources: new MailSources(connection.db, keys, options.onToken),
+      sources,
+      signIns: new SignIns({ db: connection.db, keys, sources, publicUrl: config.server.publicUrl }),
       embedded: engine.embedded,
       borrowed: engine.borrowed,
       queueTarget: redisUrl === null ? { postgres: connection.settings } : { redisUrl },

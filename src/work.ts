@@ -10,6 +10,7 @@ import type { Events } from './observe/events.ts';
 import { Dispatcher, type DispatchTimes } from './outbound/dispatcher.ts';
 import type { AnalysisAnswer, AnalysisTask } from './process/analysis.ts';
 import type { AnalysisPool } from './process/analysis-runner.ts';
+import { DestinationCache } from './process/destination-cache.ts';
 import { packMessages } from './process/pack.ts';
 import { PolicyCache } from './process/policy-cache.ts';
 import { Processor } from './process/processor.ts';
@@ -45,6 +46,7 @@ export class Work {
   readonly policies: PolicyCache;
   /** What sends mail; null in a process that takes no jobs. */
   readonly dispatcher: Dispatcher | null;
+  readonly destinations: DestinationCache;
   readonly #events: Events;
   readonly #processor: Processor | null;
   readonly #sweeper: Sweeper;
@@ -54,7 +56,7 @@ export class Work {
     events: Events,
     queue: JobQueue,
     pool: WorkerPool,
-    caches: { rules: RuleCache; policies: PolicyCache },
+    caches: { rules: RuleCache; policies: PolicyCache; destinations: DestinationCache },
     processor: Processor | null,
     sweeper: Sweeper,
     dispatcher: Dispatcher | null,
@@ -64,6 +66,7 @@ export class Work {
     this.pool = pool;
     this.rules = caches.rules;
     this.policies = caches.policies;
+    this.destinations = caches.destinations;
     this.#processor = processor;
     this.#sweeper = sweeper;
     this.dispatcher = dispatcher;
@@ -78,6 +81,7 @@ export class Work {
     const pool = createPool({ filename: options.threadFile ?? threadFile(), threads: config.worker.threads });
     const rules = new RuleCache(db, events);
     const policies = new PolicyCache(runtime);
+    const destinations = new DestinationCache(db);
     const analysis: AnalysisPool = {
       run: (task: AnalysisTask, timeoutMs: number) => {
         const { messages, transfer } = packMessages(task.messages);
@@ -98,6 +102,7 @@ export class Work {
           },
           instanceId: runtime.instanceId,
           policyOf: (mailboxId) => policies.of(mailboxId),
+          destinations: () => destinations.current(),
         })
       : null;
     const sweeper = new Sweeper(db, queue, events, {
@@ -119,7 +124,7 @@ export class Work {
         })
       : null;
     dispatcher?.start();
-    return new Work(events, queue, pool, { rules, policies }, processor, sweeper, dispatcher);
+    return new Work(events, queue, pool, { rules, policies, destinations }, processor, sweeper, dispatcher);
   }
 
   /** Enqueues committed records. Never fails: what is not enqueued is swept up later. */

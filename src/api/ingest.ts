@@ -19,7 +19,8 @@ export interface Ingested {
 
 /**
  * Records one message as part of the caller's transaction. `key` is its id at the provider; without one the content
- * is the key. The same key in the same mailbox answers with the record it led to before.
+ * is the key. The same key in the same mailbox answers with the record it led to before. `internalDate` is when the
+ * provider received it, as an ISO instant.
  */
 export async function ingest(
   tx: Tx,
@@ -27,6 +28,7 @@ export async function ingest(
   mailbox: Mailbox,
   key: string,
   bytes: Buffer,
+  internalDate: string | null = null,
 ): Promise<Ingested> {
   const { maxMessageBytes } = mailbox.settings;
   if (bytes.length > maxMessageBytes) {
@@ -37,7 +39,7 @@ export async function ingest(
   }
   const name = key === '' ? `sha256:${createHash('sha256').update(bytes).digest('hex')}` : key;
   const put = await raw.put(bytes);
-  const result = await takePosted(tx, mailbox, 'api', [{ key: name, raw: put, internalDate: null }]);
+  const result = await takePosted(tx, mailbox, 'api', [{ key: name, raw: put, internalDate }]);
   const stored = result.stored[0];
   if (stored !== undefined) return { email: (await findEmail(tx, stored.id))!, isNew: true, remark: null };
   const copy = result.duplicates[0];

@@ -2,10 +2,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import { fail } from '../errors.ts';
-import { secretOwner } from '../mailbox-source.ts';
 import { writeAudit } from '../store/audit-log.ts';
+import { secretPlaces } from '../store/credentials.ts';
 import type { Tx } from '../store/database.ts';
-import { secretNames } from '../store/mailbox-progress.ts';
 import {
   createMailbox,
   findMailbox,
@@ -13,6 +12,7 @@ import {
   type Mailbox,
   updateMailbox,
 } from '../store/mailboxes.ts';
+import { askToRenew } from '../store/notifications.ts';
 import { lockMailboxCreation } from '../store/row-locks.ts';
 import { deleteSecret, readSecret, writeSecret } from '../store/secrets.ts';
 import { draftMailbox, type MailboxDraft } from './halo/mailbox-draft.ts';
@@ -47,7 +47,25 @@ export class MailboxSaver {
     const draft = draftMailbox(item, current, await transactionTime(this.#tx));
     const saved =
       current === null ? await this.#create(draft) : await this.#update(draft, current, item.changeseq ?? 0);
-    return { ...saved, warnings: [...saved.warnings, ...remarks(saved.mailbox, current)] };
+    if (item._webhookaction === 2) await askToRenew(this.#tx, saved.mailbox.id);
+    const warnings = [
+      ...saved.warnings,
+      ...remarks(saved.mailbox, current),
+      ...this.#pushRemarks(item, saved.mailbox.kind),
+    ];
+    return { ...saved, warnings };
+  }
+
+  /** Being told of mail was asked for, and cannot be. */
+  #pushRemarks(item: MailboxItem, kind: Mailbox['kind']): string[] {
+    const { config } = this.#context;
+    const asked = item.inbound_method === 1 || item._webhookaction === 1 || item._webhookaction === 2;
+    const isReached =
+      kind === 'gmail'
+        ? config.gmail.topic !== null
+        : config.server.publicUrl?.startsWith('https://') === true;
+    if (!asked || isReached) return [];
+    return ['There is no address for notifications (docs/operator/push.md): the mailbox is only polled.'];
   }
 
   async #create(draft: MailboxDraft): Promise<SavedMailbox> {
@@ -91,20 +109,23 @@ export class MailboxSaver {
   }
 
   async #writeSecrets(id: number, draft: MailboxDraft): Promise<void> {
+    const placeOf = (await secretPlaces(this.#tx, [id])).get(id)!;
     for (const [name, value] of draft.secrets) {
-      await writeSecret(this.#tx, this.#context.keys, secretOwner(id), name, value);
+      await writeSecret(this.#tx, this.#context.keys, placeOf(name), name, value);
     }
     for (const name of draft.clearSecrets) {
-      if (!draft.secrets.has(name)) await deleteSecret(this.#tx, secretOwner(id), name);
+      if (!draft.secrets.has(name)) await deleteSecret(this.#tx, placeOf(name), name);
     }
   }
 
   async #secretsDiffer(id: number, draft: MailboxDraft): Promise<boolean> {
-    for (const [name, value] of draft.secrets) {
-      if ((await readSecret(this.#tx, this.#context.keys, secretOwner(id), name)) !== value) return true;
+    const placeOf = (await secretPlaces(this.#tx, [id])).get(id)!;
+    const stored = (name: string) => readSecret(this.#tx, this.#context.keys, placeOf(name), name);
+    for (const [name, value] of draft.secrets) if ((await stored(name)) !== value) return true;
+    for (const name of draft.clearSecrets) {
+      if (!draft.secrets.has(name) && (await stored(name)) !== null) return true;
     }
-    const stored = (await secretNames(this.#tx, [secretOwner(id)])).get(secretOwner(id)) ?? [];
-    return draft.clearSecrets.some((name) => stored.includes(name) && !draft.secrets.has(name));
+    return false;
   }
 
   async #audit(action: string, id: number, change: object): Promise<void> {

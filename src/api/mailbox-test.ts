@@ -1,13 +1,12 @@
 /** `_testonly`: tries posted settings and saves nothing (halo-api.md 3.2). */
 import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { LOGIN_SECRETS, type LoginSecrets } from '../mailbox-credential.ts';
-import { secretOwner } from '../mailbox-source.ts';
+import type { LoginSecrets } from '../mailbox-credential.ts';
 import type { DiagnosisStep } from '../source/source.ts';
 import { findMailbox, type Mailbox } from '../store/mailboxes.ts';
-import { readSecret } from '../store/secrets.ts';
 import { draftMailbox } from './halo/mailbox-draft.ts';
 import type { MailboxItem } from './halo/mailbox-fields.ts';
+import { loginSecrets } from './mailbox-code.ts';
 import type { ApiContext } from './services.ts';
 
 /** Settings that work, and what was found on the way. */
@@ -21,17 +20,12 @@ export interface TestedMailbox {
  * step up to the one that failed and what to change.
  */
 export async function testMailbox(context: ApiContext, item: MailboxItem): Promise<TestedMailbox> {
-  const { db, keys, services } = context;
+  const { db, services } = context;
   const current = item.id ? await findMailbox(db, item.id) : null;
   if (item.id && current === null) throw fail('not_found', `There is no mailbox ${item.id}.`);
   const { mailbox, secrets, clearSecrets } = draftMailbox(item, current, new Date());
-  const given: LoginSecrets = {};
-  for (const name of LOGIN_SECRETS) {
-    const stored = current && !clearSecrets.includes(name);
-    const value =
-      secrets.get(name) ?? (stored ? await readSecret(db, keys, secretOwner(current.id), name) : null);
-    if (value !== null) given[name] = value;
-  }
+  const given = await loginSecrets(context, current?.id ?? null, secrets);
+  for (const name of clearSecrets) if (!secrets.has(name)) delete given[name as keyof LoginSecrets];
   const steps = await services.diagnose(mailbox, given, AbortSignal.timeout(LIMITS.diagnosisMs));
   const failed = steps.find((step) => !step.ok);
   if (failed !== undefined) throw fail('mailbox_test_failed', tell(steps), { field: failed.step });

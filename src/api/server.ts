@@ -22,18 +22,24 @@ import { limitRequests } from './http/rate-limit.ts';
 import { tellRequests } from './http/request-events.ts';
 import type { Api } from './route.ts';
 import { authRoutes, tokenRoute } from './routes/auth.ts';
+import { controlRoutes } from './routes/control.ts';
+import { deliveryRoutes } from './routes/delivery.ts';
+import { destinationRoutes } from './routes/destination.ts';
 import { ruleRoutes } from './routes/email-rule.ts';
 import { emailStoreRoutes } from './routes/email-store.ts';
 import { formattedEmailRoutes } from './routes/formatted-email.ts';
 import { emailRoutes } from './routes/incoming-email.ts';
 import { mailRoutes } from './routes/mail.ts';
 import { mailboxRoutes } from './routes/mailbox.ts';
+import { mailboxCredentialRoutes } from './routes/mailbox-credential.ts';
 import { notificationRoutes } from './routes/notification.ts';
 import { operationRoutes } from './routes/operations.ts';
 import { outgoingEmailRoutes } from './routes/outgoing-email.ts';
 import { outlookContactRoutes } from './routes/outlook-contacts.ts';
 import { refetchRoute } from './routes/refetch.ts';
+import { signInLinkRoute, signInRoutes } from './routes/sign-in.ts';
 import { siteRoutes } from './routes/site.ts';
+import { userRoutes } from './routes/users.ts';
 import type { ApiContext } from './services.ts';
 
 /** Builds the API, ready to listen or to be injected. */
@@ -77,6 +83,8 @@ export async function buildApi(context: ApiContext): Promise<Api> {
   const routes = async (scope: Api): Promise<void> => {
     authRoutes(scope, context);
     mailboxRoutes(scope, context);
+    mailboxCredentialRoutes(scope, context);
+    signInLinkRoute(scope, context);
     refetchRoute(scope, context);
     outlookContactRoutes(scope, context);
     ruleRoutes(scope, context);
@@ -86,6 +94,10 @@ export async function buildApi(context: ApiContext): Promise<Api> {
     emailStoreRoutes(scope, context);
     outgoingEmailRoutes(scope, context);
     formattedEmailRoutes(scope, context);
+    destinationRoutes(scope, context);
+    deliveryRoutes(scope, context);
+    userRoutes(scope, context);
+    controlRoutes(scope, context);
   };
   await app.register(routes, { prefix: '/api' });
   await app.register(async (scope: Api) => {
@@ -97,6 +109,7 @@ export async function buildApi(context: ApiContext): Promise<Api> {
   });
   await app.register(async (scope: Api) => await tokenRoute(scope, context, tokens, clients));
   await app.register(async (scope: Api) => notificationRoutes(scope, context));
+  signInRoutes(app, context);
   operationRoutes(app, context.services);
   docRoutes(app);
   return app;

@@ -4,15 +4,18 @@
  */
 import type { Readable } from 'node:stream';
 import type { Config } from '../config/settings.ts';
+import type { Verdict } from '../deliver/verdict.ts';
 import type { LoginSecrets } from '../mailbox-credential.ts';
 import type { ParsedMessage } from '../message/message.ts';
 import type { Events } from '../observe/events.ts';
 import type { Explanation } from '../rule/explain.ts';
 import type { Rule } from '../rule/rule.ts';
+import type { SignIns } from '../sign-in.ts';
 import type { pushKeys } from '../source/gmail/push.ts';
 import type { Contact } from '../source/graph/contacts.ts';
 import type { DiagnosisStep } from '../source/source.ts';
 import type { Database } from '../store/database.ts';
+import type { Destination } from '../store/destinations.ts';
 import type { RawBytes } from '../store/intake.ts';
 import type { Keyring } from '../store/keyring.ts';
 import type { Mailbox } from '../store/mailboxes.ts';
@@ -61,6 +64,10 @@ export interface ApiServices {
   subjectTags(): { subjectStartTag: string; subjectEndTag: string };
   /** Contacts of a Graph mailbox. Fails with `unsupported` for another kind, else with what Graph refused. */
   contacts(mailbox: Mailbox): Promise<Contact[]>;
+  /** Signs people in for mailboxes. */
+  signIns: Pick<SignIns, 'link' | 'begin' | 'finish' | 'exchange'>;
+  /** Sends a destination something made for it. Fails with an error of ours when there is no answer. */
+  testDestination(destination: Destination, messageId: string): Promise<Verdict>;
   live(): Promise<OperationalAnswer>;
   ready(): Promise<OperationalAnswer>;
   /** The metrics in Prometheus' text format. */
@@ -72,7 +79,7 @@ export interface ApiContext {
   db: Database;
   keys: Keyring;
   events: Events;
-  config: Pick<Config, 'server' | 'poller' | 'gmail'>;
+  config: Pick<Config, 'server' | 'poller' | 'gmail' | 'destinations' | 'mail'>;
   version: string;
   services: ApiServices;
   /** Keys that pushes of Pub/Sub are signed with; Google's when not given. */

@@ -28,7 +28,7 @@ const HONOURED = ['PENSTOCK_PORT', 'PENSTOCK_HOST', 'PENSTOCK_LOG_LEVEL'] as con
 export function demoCommand(): Command {
   return new Command('demo')
     .description(
-      'Show everything at work: a mail server, the daemon, and 200 messages on their way through rules',
+      'Show everything at work: four mail servers, the daemon, and 200 messages on their way through rules',
     )
     .option('--once', 'end after the summary instead of going on with new mail')
     .option('--json', 'print the summary as JSON')
@@ -55,7 +55,7 @@ export function demoCommand(): Command {
           signal: stop.signal,
         },
         {
-          startDaemon: () => startDemoDaemon(folder, stop),
+          startDaemon: (publicUrl) => startDemoDaemon(folder, publicUrl, stop),
           print: (text) => void process.stdout.write(`${text}\n`),
           progress: new ProgressLine(process.stderr),
         },
@@ -87,9 +87,13 @@ async function stopOnSignal(folder: string, stop: AbortController): Promise<void
   stop.abort();
 }
 
-async function startDemoDaemon(folder: string, stop: AbortController): Promise<DemoDaemon> {
+async function startDemoDaemon(
+  folder: string,
+  publicUrl: string,
+  stop: AbortController,
+): Promise<DemoDaemon> {
   const file = join(folder, 'demo.yaml');
-  await writeFile(file, SETTINGS);
+  await writeFile(file, `${SETTINGS}  publicUrl: ${publicUrl}\n`);
   const given = HONOURED.map((name) => [name, process.env[name]]);
   const { config } = await loadConfig({
     ...Object.fromEntries(given),
@@ -103,13 +107,13 @@ async function startDemoDaemon(folder: string, stop: AbortController): Promise<D
     process.stderr.write(`penstock: ${error.message}\n`);
     stop.abort();
   });
-  const { url, adminClient, runtime } = daemon;
+  const { localUrl: url, adminClient, runtime } = daemon;
   if (url === null || adminClient === null) throw new Error('The demo has all roles and new data.');
   return {
     url,
     adminClient,
     logFile,
-    audit: (mailboxId) => auditAll(runtime, mailboxId, AUDIT_SETTLE_MS),
+    audit: () => auditAll(runtime, undefined, AUDIT_SETTLE_MS),
     stop: () => daemon.stop('end of the demo'),
   };
 }

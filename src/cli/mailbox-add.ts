@@ -106,8 +106,22 @@ async function add(options: AddOptions): Promise<void> {
   await withRuntime(async ({ db, keys, sources }) => {
     if (options.test) {
       const draft = { id: 0, kind, settings };
-      const steps = await sources.diagnoseDraft(draft, secrets, AbortSignal.timeout(DIAGNOSIS_MS));
-      if (steps.some((step) => !step.ok)) return printDiagnosis(steps, options.json);
+      let isRotated = false;
+      const steps = await sources.diagnoseDraft(
+        draft,
+        secrets,
+        AbortSignal.timeout(DIAGNOSIS_MS),
+        (newest) => {
+          // The one that was given may be void now.
+          secrets.refresh_token = newest;
+          isRotated = true;
+        },
+      );
+      if (steps.some((step) => !step.ok)) {
+        printDiagnosis(steps, options.json);
+        if (isRotated) process.stderr.write('The refresh token was used up by the test: get a new one.\n');
+        return;
+      }
     }
     const mailbox = await db.transaction().execute(async (tx) => {
       const made = await createMailbox(tx, { name, kind, enabled: !options.paused, settings, halo: {} });

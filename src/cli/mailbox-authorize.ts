@@ -1,32 +1,56 @@
-/** `penstock mailbox authorize`: a person signs in on any device, and Penstock keeps the permission. */
+/** `penstock mailbox authorize`: a person signs in, on any device or in a browser, and Penstock keeps the permission. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { fail } from '../errors.ts';
-import { deviceApplication } from '../mailbox-credential.ts';
-import { secretOwner } from '../mailbox-source.ts';
+import { signInTarget } from '../mailbox-credential.ts';
+import type { Runtime } from '../runtime.ts';
+import type { SignInLink } from '../sign-in.ts';
 import { beginDeviceSignIn, finishDeviceSignIn } from '../source/oauth/device-code.ts';
-import { writeAudit } from '../store/audit-log.ts';
-import { findMailbox, updateMailbox } from '../store/mailboxes.ts';
-import { writeSecret } from '../store/secrets.ts';
 import { id } from './arguments.ts';
 import { withRuntime } from './with-runtime.ts';
 
 const LONGEST_MS = 30 * 60_000;
+const ACTOR = 'cli';
+
+interface AuthorizeOptions {
+  credential?: number;
+  browser?: boolean;
+}
+
+const HELP = `
+Microsoft: prints a code and where to enter it, on any device, and waits. With --browser, a link as for Google.
+Google lets no device read mail by a code: prints a link to open in a browser, and waits until somebody has signed in
+there. A daemon must run, and server.publicUrl be set; the link lasts ten minutes and gives nothing away.
+
+Example:
+  penstock mailbox authorize 1
+  penstock mailbox authorize 1 --browser`;
 
 export function authorizeCommand(): Command {
   return new Command('authorize')
-    .description('Let a person sign in for a mailbox with --grant refresh_token (Microsoft)')
+    .description('Let a person sign in for a mailbox with --grant refresh_token')
     .argument('<id>', 'mailbox', id)
-    .addHelpText(
-      'after',
-      '\nPrints a code and where to enter it, and waits.\n\nExample:\n  penstock mailbox authorize 1',
+    .option(
+      '--credential <id>',
+      'one of several credentials; default: the first that somebody signs in for',
+      id,
     )
-    .action(async (id: number) => {
-      await withRuntime(async ({ db, keys, sources }) => {
-        const before = await findMailbox(db, id);
-        if (before === null) throw fail('not_found', `There is no mailbox ${id}.`, { id });
-        const { application, deviceCodeUrl, scope } = deviceApplication(before, await sources.secrets(id));
+    .option('--browser', 'print a link for a browser')
+    .addHelpText('after', HELP)
+    .action(async (mailboxId: number, options: AuthorizeOptions) => {
+      await withRuntime(async (runtime) => {
+        const { sources, signIns } = runtime;
+        const { credential, mailbox } = await signIns.choose(mailboxId, options.credential ?? null);
+        const target = signInTarget(mailbox, await sources.secrets(credential.name));
+        const { user } = mailbox.settings.server;
+        if (options.browser || target.deviceCodeUrl === null) {
+          const why = options.browser
+            ? null
+            : 'Google does not let devices read mail by a code; a browser it is.';
+          return await byBrowser(runtime, mailboxId, credential.id, user, why);
+        }
+        const { application, deviceCodeUrl, scope } = target;
         const signIn = await beginDeviceSignIn(application, deviceCodeUrl, scope);
-        const { user } = before.settings.server;
         process.stdout.write(
           `Open ${signIn.verificationUri} in a browser, enter ${signIn.userCode}, and sign in as somebody who may read ${user}.\n`,
         );
@@ -41,15 +65,33 @@ export function authorizeCommand(): Command {
             'There came no refresh token; the scope must have offline_access.',
           );
         }
-        await db.transaction().execute(async (tx) => {
-          // Somebody may have changed it meanwhile.
-          const mailbox = await findMailbox(tx, id);
-          if (mailbox === null) throw fail('not_found', `Mailbox ${id} was removed meanwhile.`, { id });
-          await writeSecret(tx, keys, secretOwner(id), 'refresh_token', refreshToken);
-          await updateMailbox(tx, mailbox);
-          await writeAudit(tx, { actor: 'cli', action: 'authorize', entity: 'mailbox', entityId: id });
-        });
+        await signIns.keep(credential, refreshToken, ACTOR);
       });
-      process.stdout.write(`Mailbox ${id} is authorized.\n`);
+      process.stdout.write(`Mailbox ${mailboxId} is authorized.\n`);
     });
+}
+
+async function byBrowser(
+  { signIns }: Runtime,
+  mailboxId: number,
+  credentialId: number,
+  user: string,
+  why: string | null,
+): Promise<void> {
+  const link = await signIns.link(mailboxId, credentialId, ACTOR);
+  const minutes = Math.round((link.expiresAt.getTime() - Date.now()) / 60_000);
+  if (why !== null) process.stdout.write(`${why}\n`);
+  process.stdout.write(
+    `Open this in a browser within ${minutes} minutes, and sign in as somebody who may read ${user}:\n${link.url}\n`,
+  );
+  await untilDone(link);
+}
+
+async function untilDone(link: SignInLink): Promise<void> {
+  for (;;) {
+    const state = await link.state();
+    if (state === 'done') return;
+    if (state === 'over') throw fail('sign_in_needed', 'Nobody signed in before the link ended.');
+    await sleep(1_000);
+  }
 }

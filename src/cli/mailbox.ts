@@ -1,4 +1,4 @@
-/** `penstock mailbox`: add, authorize, list, test, pause, resume, poll, refetch, remove. */
+/** `penstock mailbox`: add, authorize, credential, list, test, pause, resume, poll, refetch, remove. */
 import { Command } from 'commander';
 import { fail } from '../errors.ts';
 import { writeAudit } from '../store/audit-log.ts';
@@ -17,6 +17,7 @@ import { id } from './arguments.ts';
 import { DIAGNOSIS_MS, printDiagnosis } from './diagnosis.ts';
 import { addCommand } from './mailbox-add.ts';
 import { authorizeCommand } from './mailbox-authorize.ts';
+import { credentialCommand } from './mailbox-credential.ts';
 import { refetchCommand } from './mailbox-refetch.ts';
 import { mailboxRow } from './mailbox-row.ts';
 import { table } from './table.ts';
@@ -30,6 +31,7 @@ export function mailboxCommand(): Command {
     .addHelpText('after', '\nExample:\n  penstock mailbox list');
   command.addCommand(addCommand());
   command.addCommand(authorizeCommand());
+  command.addCommand(credentialCommand());
   command
     .command('list')
     .description('List the mailboxes with their state and progress')

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import { fail } from '../errors.ts';
 import type { LoginSecrets } from '../mailbox-credential.ts';
+import { readServiceAccountKey } from '../source/oauth/service-account-file.ts';
 import type { SourceKind } from '../source/source.ts';
 import { certificateEnd, defaultOauthSettings, type OauthSettings } from '../store/mailbox-settings.ts';
 import { readSecretFromStdin } from './stdin.ts';
@@ -101,10 +102,10 @@ export async function readOauth(
     oauth.client = 'none';
   }
   if (options.serviceAccountFile !== undefined) {
-    const account = serviceAccount(await text(options.serviceAccountFile));
+    const account = readServiceAccountKey(await text(options.serviceAccountFile));
     oauth.clientId = account.email;
-    oauth.keyId = account.keyId;
-    secrets.private_key = account.key;
+    oauth.keyId = account.privateKeyId;
+    secrets.private_key = account.privateKey;
   }
   return { oauth, secrets };
 }
@@ -144,22 +145,4 @@ function block(pem: string, label: string): string {
   if (found === null)
     throw fail('validation_failed', `The file has no ${label.replace('(?:RSA )?', '')} in PEM.`);
   return `${found[0]}\n`;
-}
-
-/** A key file as Google's console gives it. */
-function serviceAccount(json: string): { email: string; key: string; keyId: string | null } {
-  let value: Record<string, unknown> | null = null;
-  try {
-    value = JSON.parse(json) as Record<string, unknown> | null;
-  } catch {
-    // Told below, without what is in the file.
-  }
-  const { client_email: email, private_key: key, private_key_id: keyId } = value ?? {};
-  if (typeof email !== 'string' || typeof key !== 'string') {
-    throw fail(
-      'validation_failed',
-      'The file is not the key of a service account: client_email or private_key is missing.',
-    );
-  }
-  return { email, key, keyId: typeof keyId === 'string' ? keyId : null };
 }

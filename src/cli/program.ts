@@ -8,6 +8,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   demo: async () => (await import('./demo.ts')).demoCommand(),
   mailbox: async () => (await import('./mailbox.ts')).mailboxCommand(),
   rules: async () => (await import('./rules.ts')).rulesCommand(),
+  destination: async () => (await import('./destination.ts')).destinationCommand(),
   client: async () => (await import('./client.ts')).clientCommand(),
   outgoing: async () => (await import('./outgoing.ts')).outgoingCommand(),
   import: async () => (await import('./import.ts')).importCommand(),

@@ -77,7 +77,7 @@ export function maskUrl(text: string): string {
 
 function asText(value: unknown): string {
   if (value === null) return '(none)';
-  if (value === '') return '(empty)';
+  if (value === '' || (Array.isArray(value) && value.length === 0)) return '(empty)';
   return Array.isArray(value) ? value.join(', ') : String(value);
 }
 

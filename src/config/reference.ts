@@ -42,7 +42,7 @@ function describe(setting: Setting, heading: string): string {
     '',
     `- Environment: \`${setting.env}\``,
     `- Allowed: ${allowed(setting)}`,
-    `- Default: ${setting.default === null ? 'none' : `\`${plain(setting.default)}\``}`,
+    `- Default: ${setting.default === null || plain(setting.default) === '' ? 'none' : `\`${plain(setting.default)}\``}`,
     ...(setting.secret ? ['- Secret: masked wherever it is shown'] : []),
     '',
   ].join('\n');

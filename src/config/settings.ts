@@ -182,6 +182,38 @@ export const SETTINGS = [
       'Audience of the pushes, when the Pub/Sub subscription names another than its endpoint below server.publicUrl.',
   },
   {
+    path: 'pubsub.subscription',
+    env: 'PENSTOCK_PUBSUB_SUBSCRIPTION',
+    schema: Type.Union([
+      Type.String({
+        pattern: '^projects/[a-z][a-z0-9-]{4,28}[a-z0-9]/subscriptions/[A-Za-z][\\w.~+%-]{2,254}$',
+        description: 'a subscription such as projects/my-project/subscriptions/mail',
+      }),
+      Type.Null(),
+    ]),
+    default: null,
+    about:
+      'Pub/Sub subscription to gmail.topic that Penstock fetches from; for those who cannot be reached by pushes.',
+  },
+  {
+    path: 'pubsub.keyFile',
+    env: 'PENSTOCK_PUBSUB_KEY_FILE',
+    schema: optionalText,
+    default: null,
+    about: 'Key of the service account that may fetch from it, the JSON file that Google gives.',
+  },
+  {
+    path: 'destinations.allow',
+    env: 'PENSTOCK_DESTINATIONS_ALLOW',
+    schema: Type.Array(Type.String({ pattern: '^[A-Za-z0-9_.:-]{1,255}(/[0-9]{1,3})?$' }), {
+      uniqueItems: true,
+      description: 'hosts, addresses and networks, each once',
+    }),
+    default: [],
+    about:
+      'Hosts, addresses and networks (10.1.0.0/16) beside the public internet that outcomes may be sent to, also without TLS.',
+  },
+  {
     path: 'retention.processedDays',
     env: 'PENSTOCK_RETENTION_DAYS',
     schema: Type.Integer({ minimum: 0 }),
@@ -297,6 +329,8 @@ export interface Config {
     connectsPerMinute: number;
   };
   gmail: { topic: string | null; pushAccount: string | null; pushAudience: string | null };
+  pubsub: { subscription: string | null; keyFile: string | null };
+  destinations: { allow: string[] };
   retention: { processedDays: number };
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error'; format: 'auto' | 'json' | 'pretty' };
   mail: {

@@ -14,6 +14,8 @@ export interface IntakeContext {
   enqueue(kind: SourceKind, mailboxId: number, emails: StoredEmail[]): Promise<void>;
   /** Why intake must pause now, or null. */
   pressure(): Promise<string | null>;
+  /** Waits between two attempts until the time is over or `signal` ends it; a timer when left out. */
+  rest?(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 /** A mailbox in the hands of this process. Every write carries the token. */

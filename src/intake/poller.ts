@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asPenstockError, type ErrorCode, fail, type PenstockError } from '../errors.ts';
+import type { ListedBy } from '../observe/events.ts';
 import type { Session, Source } from '../source/source.ts';
 import { saveListed, saveMailboxError, saveMissingFolders, savePhase } from '../store/mailboxes.ts';
 import type { MailboxPhase } from '../store/states.ts';
@@ -35,6 +36,8 @@ export class Poller {
   #blockedBy: ErrorCode | null = null;
   /** Take messages one at a time: see PassOptions.careful. */
   #careful: boolean;
+  /** Why the next listing begins. */
+  #by: ListedBy = 'start';
   /** Folders that were not on the server at the last pass. */
   #missing: ReadonlySet<string> = new Set();
 
@@ -127,7 +130,7 @@ export class Poller {
         }
         await saveListed(this.#context.db, id);
         const milliseconds = Math.round(performance.now() - started);
-        this.#context.events.emit('mailbox.listed', { mailbox: id, milliseconds, added });
+        this.#context.events.emit('mailbox.listed', { mailbox: id, milliseconds, added, by: this.#by });
         await this.#enter('waiting');
       }
       this.#progress();
@@ -135,6 +138,9 @@ export class Poller {
       if (listening !== undefined && listening !== settings.folders[0]) await session.open(listening);
       const woken = AbortSignal.any([this.#nextWake(), this.#hint.signal]);
       const heard = await session.wait(jitter(settings.pollSeconds * 1000), woken);
+      if (this.#hint.signal.aborted) this.#by = 'notification';
+      else if (this.#wake.signal.aborted) this.#by = 'request';
+      else this.#by = heard === 'changed' ? 'server' : 'interval';
       this.#progress();
       if (heard === 'parted') return;
     }
@@ -178,6 +184,7 @@ export class Poller {
 
   async #pause(error: PenstockError, livedMs: number): Promise<void> {
     const { id } = this.held.mailbox;
+    this.#by = 'start';
     const { state, waitMs, blocked } = backOff(this.#backoff, error, livedMs, Math.random());
     this.#backoff = state;
     this.#failing = true;
@@ -207,7 +214,7 @@ export class Poller {
     } catch {
       // The database is away: that is the error being waited for.
     }
-    await sleep(waitMs, undefined, { signal: this.#nextWake() }).catch(() => undefined);
+    await (this.#context.rest ?? rest)(waitMs, this.#nextWake());
   }
 
   /** A phase is stored when it changes; in the steady state that is once a poll or less. */
@@ -242,6 +249,10 @@ export class Poller {
 function missingError(folders: string[]): PenstockError {
   const names = folders.map((folder) => `"${folder}"`).join(', ');
   return fail('folder_missing', `Not on the server: ${names}`);
+}
+
+async function rest(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }
 
 /** Spread, so that mailboxes on one host do not poll in step. */

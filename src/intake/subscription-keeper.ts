@@ -171,6 +171,9 @@ export class SubscriptionKeeper {
       }
     }
     if (step === 'remake' && providerId !== null) await subscriptions.remove(providerId, signal);
+    // The answer of an earlier attempt may have been lost, by a failure or a crash, and what it made would live for days.
+    const isUnsure = kept !== null && (kept.failures > 0 || kept.nextAttemptAt !== null);
+    if (isUnsure) await subscriptions.removeStrays(wanted, signal);
     await saveMade(db, id, wanted.madeFor, await subscriptions.make(wanted, signal));
     return 'made';
   }

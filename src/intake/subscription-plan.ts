@@ -29,11 +29,11 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** Graph has one for each folder, Gmail one for the account. Other kinds have none. */
 export function wantedSubscriptions(
-  { kind, settings: { folders } }: Pick<Mailbox, 'kind' | 'settings'>,
+  { kind, settings: { folders, push } }: Pick<Mailbox, 'kind' | 'settings'>,
   addresses: PushAddresses,
 ): WantedSubscription[] {
   const address = addressFor(kind, addresses);
-  if (address === null) return [];
+  if (address === null || push === false) return [];
   const want = (folder: string, about: readonly string[]): WantedSubscription => ({
     folder,
     folders: about,

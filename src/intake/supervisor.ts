@@ -33,17 +33,18 @@ export class Supervisor {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.review(), (this.#options.leaseSeconds * 1000) / 3);
-    this.review();
+    this.#timer = setInterval(() => void this.review(), (this.#options.leaseSeconds * 1000) / 3);
+    void this.review();
   }
 
-  /** Looks at leases and settings now. Reviews never overlap. */
-  review(): void {
+  /** Looks at leases and settings now. Resolves when it is done; reviews never overlap, and never fail. */
+  review(): Promise<void> {
     this.#turn = this.#turn
       .then(() => this.#review())
       .catch((error: Error) =>
         this.#context.events.emit('engine.error', { engine: 'database', message: error.message }),
       );
+    return this.#turn;
   }
 
   /** Polls a mailbox now, if it is ours. */

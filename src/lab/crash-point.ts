@@ -15,13 +15,15 @@ export const CRASH_POINTS = [
   'before-result-commit',
   'after-result-commit',
 ] as const;
-/** The same on the way out. */
+/** The same on the way out of mail. */
 export const SENDING_CRASH_POINTS = ['after-outgoing-claim', 'after-handover', 'after-send'] as const;
 export type CrashPoint = (typeof CRASH_POINTS)[number] | (typeof SENDING_CRASH_POINTS)[number];
+/** Those of the way out, where nothing happens without a destination. */
+export type DeliveryCrashPoint = 'after-delivery-claim' | 'after-delivery';
 
 let passagesLeft = Number(process.env.PENSTOCK_CRASH_AFTER ?? 1);
 
-export function crashPoint(point: CrashPoint): void {
+export function crashPoint(point: CrashPoint | DeliveryCrashPoint): void {
   if (process.env.PENSTOCK_CRASH_AT !== point) return;
   passagesLeft -= 1;
   if (passagesLeft <= 0) process.kill(process.pid, 'SIGKILL');

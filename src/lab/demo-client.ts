@@ -4,7 +4,7 @@ import type { TraceRow } from '../observe/trace.ts';
 /** A record of incoming mail, as lists show it. */
 export interface RecordRow {
   id: number;
-  /** For IMAP the UID of the message. */
+  /** What the server calls the message: for IMAP its UID. */
   mailid: string;
   status: number;
   subject: string | null;

@@ -1,7 +1,7 @@
 /** The demo's report as a page for a person. Pure. */
 import { table } from '../cli/table.ts';
 import { padEnd, printable, truncate } from '../cli/text.ts';
-import { type DemoRecord, type DemoReport, percentile, tally } from './demo-report.ts';
+import { type DemoMailboxRow, type DemoRecord, type DemoReport, percentile, tally } from './demo-report.ts';
 
 const OUTCOME_WORDS: Readonly<Record<string, string>> = {
   create: 'ticket created',
@@ -48,10 +48,11 @@ const INDENT = '  ';
 const MAX_COMPLAINTS = 20;
 
 export function renderSummary(report: DemoReport): string {
-  const { records, seconds, once } = report;
+  const { records, mailboxes, seconds, once } = report;
   const rate = Math.round(records.length / Math.max(seconds.intake, 0.001));
   const sections = [
-    `${records.length} messages went from the mailbox through rules into records in ${seconds.intake.toFixed(1)} s (${rate}/s).`,
+    `${records.length} messages went from ${mailboxes.length} mailboxes through rules into records in ${seconds.intake.toFixed(1)} s (${rate}/s).`,
+    section('The mailboxes', mailboxTable(report)),
     section(
       'What became of them',
       countTable('outcome', tally(records.map(({ outcome }) => words(outcome)))),
@@ -71,11 +72,12 @@ export function renderSummary(report: DemoReport): string {
 
 /** One line for a message that came in later. */
 export function renderArrival(record: DemoRecord, at: Date): string {
-  const { from, subject, outcome, ticket, rule, milliseconds } = record;
+  const { mailbox, from, subject, outcome, ticket, rule, milliseconds } = record;
   const what = ticket === null ? words(outcome) : `${words(outcome)} #${ticket}`;
   const facts = [
     at.toTimeString().slice(0, 8),
-    padEnd(truncate(printable(from), 32), 32),
+    padEnd(mailbox, 5),
+    padEnd(truncate(printable(from), 28), 28),
     padEnd(truncate(printable(subject), 40), 40),
     padEnd(what, 20),
     rule === null ? 'no rule' : `rule: ${printable(rule)}`,
@@ -111,10 +113,42 @@ function because(rule: string | null, reason: string): string {
   return [rule === null ? '' : `rule "${rule}"`, told].filter((part) => part !== '').join(': ');
 }
 
-function proof({ audit, missing, unmet, records, seconds }: DemoReport): string {
+function mailboxTable({ mailboxes, records }: DemoReport): string {
+  const cells = (name: string, told: string, rows: readonly DemoMailboxRow[], of: readonly DemoRecord[]) => {
+    const sum = (field: 'listed' | 'accounted'): number => rows.reduce((all, row) => all + row[field], 0);
+    const outcomes = tally(of.map(({ outcome }) => words(outcome))).map(
+      ([word, count]) => `${count} ${word}`,
+    );
+    return [name, told, sum('listed'), sum('accounted'), outcomes.join(', ')];
+  };
+  return table(
+    ['mailbox', 'new mail by', 'on the server', 'accounted for', 'outcomes'],
+    [
+      ...mailboxes.map((row) =>
+        cells(
+          row.name,
+          row.told,
+          [row],
+          records.filter(({ mailbox }) => mailbox === row.name),
+        ),
+      ),
+      cells('all', '', mailboxes, records),
+    ],
+    { indent: INDENT, maxCellWidth: 120 },
+  );
+}
+
+function proof({ mailboxes, missing, unmet, records, seconds }: DemoReport): string {
   const times = records.map(({ milliseconds }) => milliseconds);
+  const sum = (field: 'listed' | 'accounted' | 'unaccounted'): number =>
+    mailboxes.reduce((all, row) => all + row[field], 0);
+  const unlisted = mailboxes.filter(({ delivered, listed }) => listed !== delivered);
   const lines = [
-    `${audit.listed} on the server, ${audit.accounted} accounted for, ${audit.unaccounted} unaccounted.`,
+    `${sum('listed')} on the servers, ${sum('accounted')} accounted for, ${sum('unaccounted')} unaccounted.`,
+    ...unlisted.map(
+      ({ name, delivered, listed }) =>
+        `${name}: ${delivered} were delivered, and the audit found ${listed} on the server.`,
+    ),
     unmet.length === 0 && missing.length === 0
       ? 'Every message became what it should.'
       : `${unmet.length + missing.length} things are not as they should be:`,

@@ -1,11 +1,12 @@
 /**
- * The demo: a mail server in memory, the daemon, and about 200 messages on their way through it. Everything that
- * an operator or a client program would do goes through the public API.
+ * The demo: a mail server of each kind in memory, the daemon, and about 200 messages on their way through it. Everything
+ * that an operator or a client program would do goes through the public API.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProgressLine } from '../cli/progress.ts';
 import { DemoClient, type RecordRow } from './demo-client.ts';
 import {
+  type DemoMailboxRow,
   type DemoRecord,
   type DemoReport,
   demoRecord,
@@ -13,8 +14,8 @@ import {
   isFinished,
   unmetExpectations,
 } from './demo-report.ts';
+import { type DemoMailbox, DemoServers } from './demo-servers.ts';
 import { renderArrival, renderSummary } from './demo-summary.ts';
-import { LabImapServer } from './imap/server.ts';
 import { DESK } from './samples/people.ts';
 import { SAMPLE_RULES } from './samples/rules.ts';
 import { inWaves, type Sample, SampleStream } from './samples/samples.ts';
@@ -24,13 +25,21 @@ export interface DemoDaemon {
   url: string;
   adminClient: { clientId: string; clientSecret: string; file: string };
   logFile: string;
-  audit(mailboxId: number): Promise<{ listed: number; accounted: number; unaccounted: unknown[] }>;
+  /** Lists every mailbox. One that could not be listed is left out. */
+  audit(): Promise<{
+    mailboxes: readonly {
+      mailbox: number;
+      listed: number;
+      accounted: number;
+      unaccounted: readonly unknown[];
+    }[];
+  }>;
   stop(): Promise<void>;
 }
 
 export interface DemoParts {
-  /** Starts a daemon on engines and data of its own. */
-  startDaemon(): Promise<DemoDaemon>;
+  /** Starts a daemon on engines and data of its own. Providers reach it at `publicUrl`. */
+  startDaemon(publicUrl: string): Promise<DemoDaemon>;
   /** Takes the summary and the lines after it. */
   print(text: string): void;
   progress: ProgressLine;
@@ -49,10 +58,7 @@ export interface DemoOptions {
   signal: AbortSignal;
 }
 
-const USER = DESK.address;
-const PASSWORD = 'demo';
-const FOLDER = 'INBOX';
-const LOOK_MS = 150;
+const LOOK_MS = 250;
 /** Longer without any message getting done, and the demo gives up. */
 const STANDSTILL_MS = 20_000;
 const TRACES_AT_ONCE = 8;
@@ -61,24 +67,31 @@ const TAGGED = 2;
 const TAG = { startTag: '[ID:', endTag: ']' };
 const PACE_MS = 3 * 60_000;
 
+/** A mailbox that was added. */
+interface Added extends DemoMailbox {
+  id: number;
+  delivered: number;
+}
+
 interface Delivered {
   sample: Sample;
+  mailbox: Added;
   at: number;
 }
 
 /** Runs the demo. Returns whether all was as it should be, or null when it was ended before the summary. */
 export async function runDemo(options: DemoOptions, parts: DemoParts): Promise<boolean | null> {
-  const server = new LabImapServer();
+  const servers = new DemoServers(DESK.address);
   let daemon: DemoDaemon | null = null;
   try {
     const startedAt = performance.now();
-    server.addUser(USER, { password: PASSWORD });
-    const port = await server.start();
-    parts.progress.line('Starting the database, the daemon and a mail server with an empty mailbox ...');
-    daemon = await parts.startDaemon();
+    await servers.start();
+    parts.progress.line('Starting the database, the daemon and four mail servers with empty mailboxes ...');
+    daemon = await parts.startDaemon(servers.publicUrl);
+    servers.open(daemon.url);
     options.signal.throwIfAborted();
-    const session = new DemoSession(options, parts, server, daemon);
-    await session.setUp(port);
+    const session = new DemoSession(options, parts, servers, daemon);
+    await session.setUp();
     const start = performance.now() - startedAt;
     return await session.run(start / 1000, startedAt);
   } catch (error) {
@@ -86,51 +99,43 @@ export async function runDemo(options: DemoOptions, parts: DemoParts): Promise<b
     throw error;
   } finally {
     parts.progress.end();
-    // The mail server last: the daemon takes leave of it.
+    // The mail servers last: the daemon takes leave of them.
     await daemon?.stop();
-    await server.stop();
+    await servers.stop();
   }
 }
 
 class DemoSession {
   readonly #options: DemoOptions;
   readonly #parts: DemoParts;
-  readonly #server: LabImapServer;
+  readonly #servers: DemoServers;
   readonly #daemon: DemoDaemon;
   readonly #client: DemoClient;
   readonly #stream: SampleStream;
-  /** By UID. */
-  readonly #delivered = new Map<number, Delivered>();
-  readonly #records = new Map<number, DemoRecord>();
-  #mailbox = 0;
+  /** By {@link keyOf}, both. */
+  readonly #delivered = new Map<string, Delivered>();
+  readonly #records = new Map<string, DemoRecord>();
+  readonly #mailboxes: Added[] = [];
 
-  constructor(options: DemoOptions, parts: DemoParts, server: LabImapServer, daemon: DemoDaemon) {
+  constructor(options: DemoOptions, parts: DemoParts, servers: DemoServers, daemon: DemoDaemon) {
     this.#options = options;
     this.#parts = parts;
-    this.#server = server;
+    this.#servers = servers;
     this.#daemon = daemon;
     this.#client = new DemoClient(daemon.url, daemon.adminClient);
     const start = new Date(Date.now() - options.messages * PACE_MS);
     this.#stream = new SampleStream(options.seed, start);
   }
 
-  /** Makes rules and mailbox, the way a client does. */
-  async setUp(port: number): Promise<void> {
+  /** Makes rules and mailboxes, the way a client does. */
+  async setUp(): Promise<void> {
     await this.#client.logIn();
     for (const rule of SAMPLE_RULES) await this.#client.post('/api/EmailRule', rule);
-    const mailbox = await this.#client.post('/api/Mailbox', {
-      name: DESK.name,
-      type: 1,
-      enabled: true,
-      server: '127.0.0.1',
-      popport: port,
-      username: USER,
-      password: PASSWORD,
-      usetls: false,
-      imapleavemailininbox: true,
-      penstock: { folders: [FOLDER], after: 'seen', poll_seconds: 5 },
-    });
-    this.#mailbox = mailbox.id;
+    for (const mailbox of this.#servers.mailboxes) {
+      const item = { name: `${DESK.name} (${mailbox.kind})`, enabled: true, ...mailbox.item() };
+      const { id } = await this.#client.post('/api/Mailbox', item);
+      this.#mailboxes.push({ ...mailbox, id, delivered: 0 });
+    }
   }
 
   /** Everything up to the summary, and what goes on after it. `startedAt` is by the monotonic clock. */
@@ -143,13 +148,12 @@ class DemoSession {
     const intake = (performance.now() - intakeFrom) / 1000;
     this.#parts.progress.end();
 
-    const audit = await this.#daemon.audit(this.#mailbox);
     const records = [...this.#records.values()].sort((a, b) => a.id - b.id);
     const report: DemoReport = {
       records,
+      mailboxes: await this.#audit(),
       missing: this.#missing(),
       unmet: unmetExpectations(records),
-      audit: { ...audit, unaccounted: audit.unaccounted.length },
       seconds: { start: startSeconds, intake, total: (performance.now() - startedAt) / 1000 },
       api: {
         url: this.#daemon.url,
@@ -173,9 +177,9 @@ class DemoSession {
       while (!signal.aborted) {
         await sleep(everyMs, undefined, { signal });
         const sample = this.#stream.next();
-        const uid = this.#deliver(sample);
-        await this.#untilProcessed(new Set([uid]), () => undefined);
-        const record = this.#records.get(uid);
+        const key = this.#deliver(sample);
+        await this.#untilProcessed(new Set([key]), () => undefined);
+        const record = this.#records.get(key);
         this.#parts.print(
           record
             ? renderArrival(record, new Date())
@@ -188,50 +192,83 @@ class DemoSession {
   }
 
   async #process(samples: readonly Sample[]): Promise<void> {
-    const uids = new Set(samples.map((sample) => this.#deliver(sample)));
+    const keys = new Set(samples.map((sample) => this.#deliver(sample)));
     const { messages } = this.#options;
     const before = this.#records.size;
     const show = (done: number): void => this.#parts.progress.update(before + done, messages, 'Messages');
     show(0);
-    await this.#untilProcessed(uids, show);
+    await this.#untilProcessed(keys, show);
   }
 
-  #deliver(sample: Sample): number {
-    const { uid } = this.#server.deliver(USER, FOLDER, sample.bytes);
-    this.#delivered.set(uid, { sample, at: Date.now() });
-    return uid;
+  /** What the audit finds, mailbox by mailbox. */
+  async #audit(): Promise<DemoMailboxRow[]> {
+    const { mailboxes } = await this.#daemon.audit();
+    return this.#mailboxes.map(({ id, kind, delivered, told }) => {
+      const found = mailboxes.find(({ mailbox }) => mailbox === id);
+      return {
+        name: kind,
+        told: told(),
+        delivered,
+        listed: found?.listed ?? 0,
+        accounted: found?.accounted ?? 0,
+        unaccounted: found?.unaccounted.length ?? 0,
+      };
+    });
+  }
+
+  #deliver(sample: Sample): string {
+    const mailbox = this.#mailboxFor(sample);
+    const key = keyOf(mailbox.id, mailbox.deliver(sample.bytes));
+    mailbox.delivered += 1;
+    this.#delivered.set(key, { sample, mailbox, at: Date.now() });
+    return key;
+  }
+
+  /** Mailboxes get mail in turn, but what goes on with something goes where that went, as it would in life. */
+  #mailboxFor({ after }: Sample): Added {
+    const earlier = [...this.#delivered.values()].find(({ sample }) => sample.name === after);
+    if (earlier) return earlier.mailbox;
+    return this.#mailboxes.reduce((least, one) => (one.delivered < least.delivered ? one : least));
   }
 
   /** Looks until these messages are done, or until nothing has moved for too long. */
-  async #untilProcessed(uids: ReadonlySet<number>, onProgress: (done: number) => void): Promise<void> {
+  async #untilProcessed(keys: ReadonlySet<string>, onProgress: (done: number) => void): Promise<void> {
     let done = 0;
     let movedAt = performance.now();
-    while (done < uids.size && performance.now() - movedAt < STANDSTILL_MS) {
+    while (done < keys.size && performance.now() - movedAt < STANDSTILL_MS) {
       await sleep(LOOK_MS, undefined, { signal: this.#options.signal });
-      const rows = (await this.#client.records(this.#mailbox)).filter(
-        (row) => isFinished(row.status) && uids.has(uidOf(row)),
-      );
-      if (rows.length > done) movedAt = performance.now();
-      done = rows.length;
+      const rows = await Promise.all(this.#mailboxes.map(({ id }) => this.#finished(id, keys)));
+      const before = done;
+      done = rows.flat().length;
+      if (done > before) movedAt = performance.now();
       onProgress(done);
-      await this.#readTraces(rows);
+      await this.#readTraces(new Map(rows.flat()));
     }
   }
 
-  async #readTraces(rows: readonly RecordRow[]): Promise<void> {
-    const fresh = rows.filter((row) => !this.#records.has(uidOf(row)));
+  /** Records of a mailbox that are among these messages and done, by key. */
+  async #finished(mailbox: number, keys: ReadonlySet<string>): Promise<[string, RecordRow][]> {
+    const rows = await this.#client.records(mailbox);
+    return rows
+      .filter(({ status }) => isFinished(status))
+      .map((row): [string, RecordRow] => [keyOf(mailbox, row.mailid), row])
+      .filter(([key]) => keys.has(key));
+  }
+
+  async #readTraces(rows: ReadonlyMap<string, RecordRow>): Promise<void> {
+    const fresh = [...rows].filter(([key]) => !this.#records.has(key));
     while (fresh.length > 0) {
-      await Promise.all(fresh.splice(0, TRACES_AT_ONCE).map((row) => this.#readTrace(row)));
+      await Promise.all(fresh.splice(0, TRACES_AT_ONCE).map(([key, row]) => this.#readTrace(key, row)));
     }
   }
 
-  async #readTrace(row: RecordRow): Promise<void> {
-    const uid = uidOf(row);
-    const delivered = this.#delivered.get(uid);
+  async #readTrace(key: string, row: RecordRow): Promise<void> {
+    const delivered = this.#delivered.get(key);
     if (!delivered) return;
+    const { sample, mailbox, at } = delivered;
     const { id, status, dateprocessed: processedAt } = row;
     const finished = { id, status, processedAt, trace: await this.#client.trace(id) };
-    this.#records.set(uid, demoRecord(delivered.sample, delivered.at, finished));
+    this.#records.set(key, demoRecord(sample, mailbox.kind, at, finished));
   }
 
   /** Answers to tickets that are open, by people who have part in them. */
@@ -239,17 +276,18 @@ class DemoSession {
     const open = [...this.#records.entries()].filter(
       ([, { kind, outcome, ticket }]) => kind === 'plain' && outcome === 'create' && ticket !== null,
     );
-    return open.slice(0, TAGGED).flatMap(([uid, { ticket }]) => {
-      const to = this.#delivered.get(uid);
+    return open.slice(0, TAGGED).flatMap(([key, { ticket }]) => {
+      const to = this.#delivered.get(key);
       return to && ticket !== null ? [this.#stream.replyBySubjectTag(to.sample, { id: ticket, ...TAG })] : [];
     });
   }
 
   #missing(): string[] {
-    return [...this.#delivered].flatMap(([uid, { sample }]) => (this.#records.has(uid) ? [] : [sample.name]));
+    return [...this.#delivered].flatMap(([key, { sample }]) => (this.#records.has(key) ? [] : [sample.name]));
   }
 }
 
-function uidOf({ mailid }: RecordRow): number {
-  return Number(mailid);
+/** Ids of messages are good for one mailbox. */
+function keyOf(mailbox: number, mailId: string): string {
+  return `${mailbox}:${mailId}`;
 }

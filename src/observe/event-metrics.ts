@@ -19,6 +19,7 @@ export function countEvents(events: Events, registry: Registry): void {
     ...intakeHandlers(registry),
     ...processingHandlers(registry),
     ...sendingHandlers(registry),
+    ...deliveryHandlers(registry),
     ...daemonHandlers(registry),
   };
   events.listen((name, data) => handlers[name]?.(data));
@@ -44,6 +45,11 @@ function makers(registry: Registry) {
 function mailboxHandlers(registry: Registry): Handlers {
   const { counter, gauge, histogram } = makers(registry);
   const listings = counter('mailbox_listings_total', 'Complete listings of all folders.', ['mailbox']);
+  const found = counter(
+    'mailbox_found_messages_total',
+    'New messages by what made us look: for a mailbox with a subscription, all but `notification` were told of late or never.',
+    ['mailbox', 'by'],
+  );
   const listingSeconds = histogram(
     'mailbox_listing_seconds',
     'Time of a complete listing, with everything that was taken on the way.',
@@ -51,6 +57,12 @@ function mailboxHandlers(registry: Registry): Handlers {
   );
   const errors = counter('mailbox_errors_total', 'Failed attempts of pollers.', ['mailbox', 'class', 'code']);
   const pauses = counter('mailbox_pauses_total', 'Times intake paused for want of room.', ['mailbox']);
+  const tokenRenewals = counter('token_renewals_total', 'Access tokens that were got.', ['mailbox']);
+  const subscriptionChanges = counter(
+    'subscription_changes_total',
+    'Subscriptions to notifications that were made, renewed or removed.',
+    ['mailbox', 'did'],
+  );
   const tokenFailures = counter(
     'token_failures_total',
     'Requests for an access token that were refused or came to nothing.',
@@ -87,15 +99,22 @@ function mailboxHandlers(registry: Registry): Handlers {
     'Notifications of providers, those that came together counted once. `unknown`: about no subscription of ours.',
     ['kind', 'result'],
   );
+  const pulls = counter('notification_pulls_total', 'Fetches of notifications that came to an end.', [
+    'result',
+  ]);
   const comparisons = createComparisons();
   return {
+    'pull.answered': () => pulls.inc({ result: 'answered' }),
+    'pull.failed': () => pulls.inc({ result: 'failed' }),
+    'subscription.changed': ({ mailbox, did }) => subscriptionChanges.inc({ mailbox, did }),
     'subscription.failed': ({ mailbox, code }) =>
       subscriptionErrors.inc({ mailbox, class: errorClass(code), code }),
     'notification.noted': ({ kind, subscriptions, unknown }) => {
       notifications.inc({ kind, result: 'noted' }, subscriptions);
       notifications.inc({ kind, result: 'unknown' }, unknown);
     },
-    'mailbox.listed': ({ mailbox, milliseconds }) => {
+    'mailbox.listed': ({ mailbox, milliseconds, added, by }) => {
+      found.inc({ mailbox, by }, added);
       listings.inc({ mailbox });
       listingSeconds.observe(milliseconds / 1000);
     },
@@ -103,6 +122,7 @@ function mailboxHandlers(registry: Registry): Handlers {
       errors.inc({ mailbox, class: errorClass('folder_missing'), code: 'folder_missing' }),
     'mailbox.failed': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.blocked': ({ mailbox, code }) => errors.inc({ mailbox, class: errorClass(code), code }),
+    'token.renewed': ({ mailbox }) => tokenRenewals.inc({ mailbox }),
     'token.failed': ({ mailbox, code }) => tokenFailures.inc({ mailbox, class: errorClass(code), code }),
     'mailbox.paused': ({ mailbox }) => pauses.inc({ mailbox }),
     'lease.acquired': ({ mailbox }) => {
@@ -264,6 +284,40 @@ function processingHandlers(registry: Registry): Handlers {
   };
 }
 
+function deliveryHandlers(registry: Registry): Handlers {
+  const { counter, histogram } = makers(registry);
+  const queued = counter(
+    'deliveries_queued_total',
+    'Outcomes put into the outbox, once for each destination.',
+  );
+  const ended = counter('deliveries_total', 'Deliveries that ended: delivered, or dead.', [
+    'destination',
+    'result',
+  ]);
+  const errors = counter('delivery_errors_total', 'Failed attempts to deliver.', [
+    'destination',
+    'class',
+    'code',
+  ]);
+  const latency = histogram('delivery_latency_seconds', 'From an outcome to its delivery.', LATENCY_SECONDS);
+  const pauses = counter('destination_pauses_total', 'Times a destination was left alone for a while.', [
+    'destination',
+  ]);
+  return {
+    'delivery.queued': ({ deliveries }) => queued.inc(deliveries),
+    'delivery.delivered': ({ destination, seconds }) => {
+      ended.inc({ destination, result: 'delivered' });
+      latency.observe(seconds);
+    },
+    'delivery.failed': ({ destination, code }) => errors.inc({ destination, class: errorClass(code), code }),
+    'delivery.dead': ({ destination, code }) => {
+      ended.inc({ destination, result: 'dead' });
+      errors.inc({ destination, class: errorClass(code), code });
+    },
+    'destination.left_alone': ({ destination }) => pauses.inc({ destination }),
+  };
+}
+
 /** The first `most` rules that hit keep their id as a label, so that thousands of rules cannot flood Prometheus. */
 export function createRuleLabel(most: number): (rule: number) => string {
   const known = new Set<number>();
@@ -327,15 +381,18 @@ function daemonHandlers(registry: Registry): Handlers {
   ]);
   const engines = counter('engine_errors_total', 'Errors of connections to the engines.', ['engine']);
   const requests = counter('api_errors_total', 'Requests that failed through a fault of ours.', ['code']);
-  const purged = counter('retention_purged_total', 'Records and raw messages removed by age.', ['kind']);
+  const purged = counter('retention_purged_total', 'Records, raw messages and deliveries removed by age.', [
+    'kind',
+  ]);
   return {
     'daemon.started': ({ version, queue, database }) =>
       build.set({ version, node: process.versions.node, queue, database }, 1),
     'engine.error': ({ engine }) => engines.inc({ engine }),
     'api.failed': ({ code }) => requests.inc({ code }),
-    'retention.purged': ({ emails, raw }) => {
+    'retention.purged': ({ emails, raw, deliveries }) => {
       purged.inc({ kind: 'email' }, emails);
       purged.inc({ kind: 'raw' }, raw);
+      purged.inc({ kind: 'delivery' }, deliveries);
     },
   };
 }

@@ -5,6 +5,12 @@
  */
 import type { ErrorCode } from '../errors.ts';
 
+/**
+ * Why a mailbox was listed: a session began, its provider sent a notification, its server told over the session (for
+ * Gmail: its history was looked at), the poll interval was over, a person asked.
+ */
+export type ListedBy = 'start' | 'notification' | 'server' | 'interval' | 'request';
+
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 
 /** Stages of processing, as measured and as named in quarantine. */
@@ -22,7 +28,7 @@ export interface EventData {
   'daemon.stopped': { milliseconds: number };
 
   'mailbox.phase': { mailbox: number; phase: string };
-  'mailbox.listed': { mailbox: number; milliseconds: number; added: number };
+  'mailbox.listed': { mailbox: number; milliseconds: number; added: number; by: ListedBy };
   'mailbox.failed': {
     mailbox: number;
     code: ErrorCode;
@@ -53,6 +59,10 @@ export interface EventData {
     attempts: number;
     retryInMs: number | null;
   };
+  /** Told when a mailbox begins to use a credential: the first one, or the next when that is refused. */
+  'credential.used': { mailbox: number; credential: number };
+  /** The mail server lets nobody in with it; a further credential is tried, where there is one. */
+  'credential.refused': { mailbox: number; credential: number; code: ErrorCode; message: string };
   'lease.acquired': { mailbox: number; fence: number };
   'lease.lost': { mailbox: number; fence: number };
   /** Told once when a folder of the mailbox is not on the server, and once when it is there again. */
@@ -75,6 +85,9 @@ export interface EventData {
   };
   /** Told once for all notifications that were noted together. `unknown`: not of a subscription of ours. */
   'notification.noted': { kind: 'graph' | 'gmail'; subscriptions: number; unknown: number };
+  /** A fetch of notifications came back, with so many; nothing is told of most. */
+  'pull.answered': { messages: number };
+  'pull.failed': { code: ErrorCode; message: string; retryInMs: number; consecutive: number };
 
   'batch.stored': {
     mailbox: number;
@@ -138,6 +151,32 @@ export interface EventData {
   'rule.disabled': { rule: number; overruns: number };
   'rules.loaded': { version: number; rules: number; milliseconds: number };
 
+  /** Outcomes were put into the outbox for destinations. */
+  'delivery.queued': { deliveries: number };
+  /** `seconds`: from the outcome to its delivery. */
+  'delivery.delivered': {
+    destination: number;
+    id: number;
+    event: string;
+    attempts: number;
+    seconds: number;
+  };
+  'delivery.failed': {
+    destination: number;
+    id: number;
+    code: ErrorCode;
+    message: string;
+    attempts: number;
+    retryInSeconds: number;
+  };
+  /** Given up: a person decides. */
+  'delivery.dead': { destination: number; id: number; code: ErrorCode; message: string; attempts: number };
+  /** Too many failures in a row, or asked to wait: nothing is sent for a while. */
+  'destination.left_alone': { destination: number; consecutive: number; seconds: number; code: ErrorCode };
+  'destination.recovered': { destination: number };
+  /** The receiver wants nothing any more. */
+  'destination.disabled': { destination: number; message: string };
+
   /** `folder`: only this folder was compared. */
   'audit.finished': {
     mailbox: number;
@@ -148,7 +187,7 @@ export interface EventData {
   };
   /** Files of large messages that were never committed. */
   'raw.orphans_removed': { files: number };
-  'retention.purged': { emails: number; raw: number };
+  'retention.purged': { emails: number; raw: number; deliveries: number };
   'engine.error': { engine: 'database' | 'queue'; message: string };
   'api.answered': {
     method: string;
@@ -178,6 +217,8 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'mailbox.healthy': { level: 'info', text: 'Mailbox makes progress again' },
   'token.renewed': { level: 'debug', text: 'Access token renewed' },
   'token.failed': { level: 'error', text: 'No access token' },
+  'credential.used': { level: 'debug', text: 'Credential in use' },
+  'credential.refused': { level: 'warn', text: 'Mail server refuses a credential' },
   'lease.acquired': { level: 'debug', text: 'Mailbox taken' },
   'lease.lost': { level: 'warn', text: 'Mailbox taken over by another process' },
   'folder.missing': { level: 'error', text: 'Folder is not on the server; the others are read' },
@@ -191,6 +232,8 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
     text: 'Subscription failed, will try again; the mailbox is polled',
   },
   'notification.noted': { level: 'debug', text: 'Told of new mail' },
+  'pull.answered': { level: 'debug', text: 'Notifications fetched' },
+  'pull.failed': { level: 'warn', text: 'Notifications could not be fetched; mailboxes are polled' },
   'batch.stored': { level: 'debug', text: 'Batch stored' },
   'message.fetch_failed': { level: 'warn', text: 'Message could not be fetched' },
   'disposition.done': { level: 'debug', text: 'Server brought up to date' },
@@ -211,6 +254,13 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'stage.timed': { level: 'debug', text: 'Stage' },
   'rule.disabled': { level: 'error', text: 'Rule switched off: its patterns are too expensive' },
   'rules.loaded': { level: 'info', text: 'Rules loaded' },
+  'delivery.queued': { level: 'debug', text: 'Outcomes queued for destinations' },
+  'delivery.delivered': { level: 'debug', text: 'Outcome delivered' },
+  'delivery.failed': { level: 'warn', text: 'Delivery failed, will try again' },
+  'delivery.dead': { level: 'error', text: 'Delivery given up' },
+  'destination.left_alone': { level: 'warn', text: 'Destination left alone for a while' },
+  'destination.recovered': { level: 'info', text: 'Destination works again' },
+  'destination.disabled': { level: 'error', text: 'Destination wants no more deliveries, switched off' },
   'audit.finished': { level: 'info', text: 'Audit finished' },
   'raw.orphans_removed': { level: 'info', text: 'Files of messages that were never committed removed' },
   'retention.purged': { level: 'info', text: 'Old records removed' },

@@ -78,11 +78,17 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     'Failed attempts to send anything from the mailbox since the last good one.',
     ['mailbox'],
   );
+  const failing = gauge(
+    'mailbox_failing_credentials',
+    'Credentials of the mailbox that came to nothing when they were last tried: no token, or not let in.',
+    ['mailbox'],
+  );
   const byMailbox = [
     outgoing,
     inDoubt,
     paused,
     credentialEnds,
+    failing,
     info,
     healthy,
     blocked,
@@ -93,6 +99,40 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     consecutive,
     syncDone,
     syncAll,
+  ];
+  const destinationInfo = gauge('destination_info', 'Always 1; the labels name the destination.', [
+    'destination',
+    'name',
+    'kind',
+  ]);
+  const destinationEnabled = gauge(
+    'destination_enabled',
+    '1 when outcomes are sent there, 0 when it is paused.',
+    ['destination'],
+  );
+  const destinationOff = gauge(
+    'destination_switched_off',
+    '1 when Penstock switched it off because its receiver wants nothing any more, else 0.',
+    ['destination'],
+  );
+  const destinationOpen = gauge(
+    'destination_left_alone',
+    '1 while nothing is sent there after failures, else 0.',
+    ['destination'],
+  );
+  const pending = gauge('destination_pending_deliveries', 'Deliveries that wait.', ['destination']);
+  const dead = gauge('destination_dead_deliveries', 'Deliveries that were given up.', ['destination']);
+  const oldestDelivery = gauge('destination_oldest_seconds', 'Age of the delivery that has waited longest.', [
+    'destination',
+  ]);
+  const byDestination = [
+    destinationInfo,
+    destinationEnabled,
+    destinationOff,
+    destinationOpen,
+    pending,
+    dead,
+    oldestDelivery,
   ];
   const waiting = gauge(
     'queue_messages',
@@ -106,7 +146,8 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
   const disk = gauge('disk_free_bytes', 'Free space where the data directory is.');
 
   return (facts) => {
-    for (const each of [...byMailbox, ...bySubscription, ...Object.values(heldUp)]) each.reset();
+    for (const each of [...byMailbox, ...bySubscription, ...byDestination, ...Object.values(heldUp)])
+      each.reset();
     const health = judgeHealth(facts, facts.now);
     ready.set(health.ready ? 1 : 0);
     databaseUp.set(facts.database.ok ? 1 : 0);
@@ -120,6 +161,17 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     for (const { mailboxId, why, messages } of facts.heldUp)
       heldUp[why]?.set({ mailbox: mailboxId }, messages);
 
+    for (const one of facts.destinations) {
+      const label = { destination: one.id };
+      destinationInfo.set({ ...label, name: one.name, kind: one.kind }, 1);
+      destinationEnabled.set(label, one.enabled ? 1 : 0);
+      destinationOff.set(label, !one.enabled && one.disabledReason !== null ? 1 : 0);
+      destinationOpen.set(label, one.open ? 1 : 0);
+      pending.set(label, one.pending);
+      dead.set(label, one.dead);
+      // One that a person paused is late by intention.
+      oldestDelivery.set(label, one.enabled ? one.oldestSeconds : 0);
+    }
     for (const { mailboxId, expiresAt, notifiedAt: at, failures } of facts.subscriptions) {
       const label = { mailbox: mailboxId };
       unsubscribed.set(label, failures);
@@ -134,6 +186,9 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     }
     for (const { mailboxId, at } of facts.credentialEnds) {
       credentialEnds.set({ mailbox: mailboxId }, at.getTime() / 1000);
+    }
+    for (const { mailboxId, failing: count } of facts.failingCredentials) {
+      failing.set({ mailbox: mailboxId }, count);
     }
     const judged = new Map(health.mailboxes.map((mailbox) => [mailbox.id, mailbox]));
     for (const mailbox of facts.mailboxes) {

@@ -2,10 +2,11 @@
 import { statfs } from 'node:fs/promises';
 import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
+import { destinationStandings } from '../store/deliveries.ts';
 import { backlog } from '../store/emails.ts';
 import { type OutgoingStanding, outgoingStandings } from '../store/outgoing-watch.ts';
 import { type SubscriptionStanding, subscriptionStandings } from '../store/subscriptions.ts';
-import { countHeldUp, credentialEnds, watchMailboxes } from '../store/watch.ts';
+import { countHeldUp, credentialEnds, failingCredentials, watchMailboxes } from '../store/watch.ts';
 import type { HealthFacts, Reached } from './health.ts';
 
 export interface FactSources {
@@ -27,6 +28,7 @@ export interface Facts extends HealthFacts {
   subscriptions: SubscriptionStanding[];
   credentialEnds: Awaited<ReturnType<typeof credentialEnds>>;
   outgoing: OutgoingStanding[];
+  failingCredentials: Awaited<ReturnType<typeof failingCredentials>>;
 }
 
 /** Asks every source once, all at the same time, each within one deadline. */
@@ -41,6 +43,8 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
       subscriptions: await subscriptionStandings(db),
       credentialEnds: await credentialEnds(db),
       outgoing: await outgoingStandings(db),
+      failingCredentials: await failingCredentials(db),
+      destinations: await destinationStandings(db, LIMITS.heldUpCount),
     })),
     attempt(() => sources.queueDepth()),
     attempt(async () => {
@@ -61,6 +65,8 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
     subscriptions: known?.subscriptions ?? [],
     credentialEnds: known?.credentialEnds ?? [],
     outgoing: known?.outgoing ?? [],
+    failingCredentials: known?.failingCredentials ?? [],
+    destinations: known?.destinations ?? [],
     staleIntervals: sources.staleIntervals,
   };
 }

@@ -5,6 +5,7 @@
  */
 import { ERROR_KINDS, hintFor } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
+import type { DestinationStanding } from '../store/deliveries.ts';
 import type { WatchedMailbox } from '../store/watch.ts';
 
 /** An engine answered, or why it did not. */
@@ -18,6 +19,7 @@ export interface HealthFacts {
   /** Records that wait for processing; null when the database did not answer. */
   backlog: { waiting: number; oldestSeconds: number } | null;
   mailboxes: WatchedMailbox[];
+  destinations: DestinationStanding[];
   /** From the configuration: poll intervals without a complete listing until a mailbox is stale. */
   staleIntervals: number;
 }
@@ -37,7 +39,7 @@ export interface MailboxHealth {
 }
 
 export interface HealthReason {
-  check: 'database' | 'queue' | 'disk' | 'backlog' | 'mailboxes';
+  check: 'database' | 'queue' | 'disk' | 'backlog' | 'mailboxes' | 'destinations';
   /** True when it makes the process not ready. The others are reported only. */
   blocks: boolean;
   text: string;
@@ -54,7 +56,13 @@ export interface Health {
 /** Judges facts at the time `now`, which is the database's where there is one. */
 export function judgeHealth(facts: HealthFacts, now: Date): Health {
   const mailboxes = facts.mailboxes.map((mailbox) => judgeMailbox(mailbox, facts.staleIntervals, now));
-  const reasons = [...judgeEngines(facts), ...judgeDisk(facts), ...judgeBacklog(facts), ...sum(mailboxes)];
+  const reasons = [
+    ...judgeEngines(facts),
+    ...judgeDisk(facts),
+    ...judgeBacklog(facts),
+    ...sum(mailboxes),
+    ...facts.destinations.flatMap(judgeDestination),
+  ];
   const ready = !reasons.some((reason) => reason.blocks);
   const status = reasons.length === 0 ? 'ok' : ready ? 'degraded' : 'failing';
   return { ready, status, reasons, mailboxes };
@@ -94,6 +102,26 @@ function judgeBacklog({ backlog }: HealthFacts): HealthReason[] {
   if (backlog === null || backlog.oldestSeconds <= LIMITS.unprocessedSeconds) return [];
   const text = `${backlog.waiting} messages wait for processing, the oldest for ${duration(backlog.oldestSeconds)}.`;
   return [{ check: 'backlog', blocks: false, text }];
+}
+
+/** What a person must know about a destination. One that a person paused is silent, as they asked for. */
+function judgeDestination(destination: DestinationStanding): HealthReason[] {
+  const { id, enabled, disabledReason, pending, dead, oldestSeconds, lastErrorCode } = destination;
+  const reason = (text: string): HealthReason[] => [
+    { check: 'destinations', blocks: false, text: `Destination ${id}: ${text}` },
+  ];
+  if (!enabled && disabledReason !== null)
+    return reason(
+      `it was switched off, and ${pending} deliveries wait. ${hintFor('destination_gone') ?? ''}`,
+    );
+  if (dead > 0)
+    return reason(
+      `${dead} deliveries were given up. \`penstock destination deliveries ${id} --state dead\` shows why.`,
+    );
+  if (!enabled || oldestSeconds <= LIMITS.undeliveredSeconds) return [];
+  const error =
+    lastErrorCode === null ? '' : ` Last error: ${lastErrorCode}. ${hintFor(lastErrorCode) ?? ''}`;
+  return reason(`${pending} deliveries wait, the oldest for ${duration(oldestSeconds)}.${error}`);
 }
 
 function sum(mailboxes: MailboxHealth[]): HealthReason[] {

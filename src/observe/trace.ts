@@ -31,6 +31,22 @@ export type TraceEvent =
     }
   | { event: 'outcome'; kind: string; reason: string; ticket: number | null }
   | { event: 'failed'; stage: Stage; code: ErrorCode; message: string; attempts: number; final: boolean }
+  /** `reference`: what it is called there. */
+  | {
+      event: 'delivered';
+      destination: { id: number; name: string };
+      type: string;
+      attempts: number;
+      reference: string | null;
+    }
+  | {
+      event: 'undeliverable';
+      destination: { id: number; name: string };
+      type: string;
+      attempts: number;
+      code: ErrorCode;
+      message: string;
+    }
   | { event: 'disposed'; what: string; result: string }
   | { event: 'released'; by: string }
   /** A person asked the server for it again, after it had been given up. */

@@ -2,11 +2,13 @@
  * The one commit of a batch: facts are read, outcomes decided and everything written in one transaction, guarded
  * by the claims of the rows. Two workers on one message yield one outcome (design invariant 5).
  */
+import type { Wanting } from '../deliver/destination.ts';
 import { crashPoint } from '../lab/crash-point.ts';
 import type { Events } from '../observe/events.ts';
 import type { TraceEvent } from '../observe/trace.ts';
 import { formatAddresses } from '../rule/view.ts';
 import type { Database, Tx } from '../store/database.ts';
+import { queueDeliveries } from '../store/deliveries.ts';
 import { type ClaimedEmail, type EmailResult, lockClaims, saveResults } from '../store/emails.ts';
 import { appendTraces } from '../store/ledger.ts';
 import type { EmailState } from '../store/states.ts';
@@ -27,13 +29,17 @@ import type { Outcome } from '../ticket/outcome.ts';
 import type { Analysis } from './analysis.ts';
 import { type AnswersDone, queueAnswers } from './answers.ts';
 import { type Decided, decideBatch, type Prepared, prepare } from './decide.ts';
+import { deliveriesOf, outcomeEvent } from './outcome-event.ts';
 import type { ProcessingPolicy } from './policy.ts';
 import type { CachedRules } from './rule-cache.ts';
 import { World } from './world.ts';
 
-/** Decides and commits the outcomes of analysed messages of one mailbox. Lost claims are left out. */
+/**
+ * Decides and commits the outcomes of analysed messages of one mailbox, and what destinations are to be told of them.
+ * Lost claims are left out.
+ */
 export async function commitOutcomes(
-  context: { db: Database; events: Events },
+  context: { db: Database; events: Events; destinations: readonly Wanting[] },
   policy: ProcessingPolicy,
   rules: CachedRules,
   analyses: Analysis[],
@@ -43,6 +49,7 @@ export async function commitOutcomes(
     .map((analysis) => prepare(analysis, emails.get(analysis.id)!, rules, policy))
     .sort((a, b) => a.analysis.id - b.analysis.id);
   let done: AnswersDone = { limited: [], bounced: [] };
+  let queued = 0;
   const decided = await context.db.transaction().execute(async (tx) => {
     const claims = prepared.map(({ analysis }) => emails.get(analysis.id)!);
     const ours = await lockClaims(tx, claims);
@@ -63,6 +70,15 @@ export async function commitOutcomes(
         events: traceOf(one, rules.version),
       })),
     );
+    const deliveries = deliveriesOf(
+      final.map((one) => ({
+        event: outcomeEvent(one, policy.mailboxId),
+        ledgerId: emails.get(one.prepared.analysis.id)!.ledgerId,
+      })),
+      context.destinations,
+    );
+    await queueDeliveries(tx, deliveries);
+    queued = deliveries.length;
     crashPoint('before-result-commit');
     return final;
   });
@@ -70,6 +86,7 @@ export async function commitOutcomes(
   const mailbox = policy.mailboxId;
   for (const email of done.limited) context.events.emit('answer.limited', { mailbox, email });
   for (const bounced of done.bounced) context.events.emit('outgoing.bounced', { mailbox, ...bounced });
+  if (queued > 0) context.events.emit('delivery.queued', { deliveries: queued });
   for (const { prepared: one, outcome } of decided) {
     const email = emails.get(one.analysis.id)!;
     context.events.emit('message.processed', {

@@ -39,6 +39,9 @@ export interface Decided {
   requesterId: number | null;
   /** Another record of this mailbox has the same Message-ID and other bytes. */
   messageIdReuse: number | null;
+  senderIsAgent: boolean;
+  /** The ticket as it is after this message; later ones of the batch may change it again. */
+  ticket: Readonly<WorldTicket> | null;
 }
 
 export function prepare(
@@ -178,7 +181,17 @@ function decideOne(prepared: Prepared, world: World, policy: ProcessingPolicy): 
     (row) =>
       row.emailId !== 0 && row.mailboxId === policy.mailboxId && !row.rawSha256.equals(prepared.rawSha256),
   );
-  return { prepared, thread, outcome, ticketId, requesterId, messageIdReuse: reused?.emailId ?? null };
+  const ticket = world.ticket(ticketId);
+  return {
+    prepared,
+    thread,
+    outcome,
+    ticketId,
+    requesterId,
+    messageIdReuse: reused?.emailId ?? null,
+    senderIsAgent,
+    ticket: ticket === null ? null : { ...ticket },
+  };
 }
 
 function settleRequester(decision: RequesterDecision, world: World): number | null {
@@ -204,6 +217,7 @@ function apply(
       assigned: effects.pagerDuty !== null && effects.pagerDuty.agentId > 0,
       alertKey: ticket.alertKey,
       supplierReference: ticket.supplierReference,
+      requesterId,
       requesterAddress: world.requesterAddress(requesterId),
       participants: effects.participants,
     };

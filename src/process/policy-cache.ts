@@ -1,10 +1,12 @@
 /** The settings that decide outcomes, by mailbox; read again every few seconds. */
 import type { Runtime } from '../runtime.ts';
 import type { SourceKind } from '../source/source.ts';
+import { readControl } from '../store/control.ts';
 import { type FormattedEmail, listFormattedEmails } from '../store/formatted-emails.ts';
 import { listMailboxes, type Mailbox } from '../store/mailboxes.ts';
 import { replyKeys } from '../store/reply-keys.ts';
 import { listSites, type Site } from '../store/sites.ts';
+import type { Control } from '../ticket/control.ts';
 import { LABELLED_FIELDS, type LabelSet } from '../ticket/formatted-mail.ts';
 import { type ProcessingPolicy, processingPolicy } from './policy.ts';
 
@@ -16,6 +18,7 @@ export class PolicyCache {
   #sites: readonly Site[] = [];
   #labelSets: readonly LabelSet[] = [];
   #tokenKeys: readonly Uint8Array[] = [];
+  #control: Control = {};
   #checkedAt = Number.NEGATIVE_INFINITY;
 
   constructor(runtime: Runtime) {
@@ -35,6 +38,7 @@ export class PolicyCache {
       // The same as long as the installation is.
       if (this.#tokenKeys.length === 0)
         this.#tokenKeys = await replyKeys(this.#runtime.db, this.#runtime.keys);
+      this.#control = await readControl(this.#runtime.db);
       this.#mailboxes = new Map(mailboxes.map((mailbox) => [mailbox.id, mailbox]));
     }
     return processingPolicy(
@@ -44,6 +48,7 @@ export class PolicyCache {
       this.#sites,
       this.#tokenKeys,
       this.#labelSets,
+      this.#control,
     );
   }
 

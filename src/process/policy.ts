@@ -2,6 +2,7 @@
 import type { Config } from '../config/settings.ts';
 import type { Mailbox } from '../store/mailboxes.ts';
 import { type SendingSettings, sendingOf } from '../store/sending-settings.ts';
+import { type Control, withControl } from '../ticket/control.ts';
 import type { LabelSet } from '../ticket/formatted-mail.ts';
 import { defaultGlobalPolicy, type GlobalPolicy, type MailboxPolicy } from '../ticket/policy.ts';
 import type { SiteAddresses } from '../ticket/site.ts';
@@ -31,11 +32,12 @@ export function processingPolicy(
   sites: readonly SiteAddresses[],
   tokenKeys: readonly Uint8Array[],
   labelSets: readonly LabelSet[],
+  control: Control,
 ): ProcessingPolicy {
   return {
     mailboxId: mailbox.id,
-    mailbox: mailbox.settings.policy,
-    global: { ...defaultGlobalPolicy(), ...mail },
+    mailbox: withControl(mailbox.settings.policy, control),
+    global: { ...defaultGlobalPolicy(), ...mail, ...control.policy },
     ownAddresses: [...new Set([...all.values()].flatMap((one) => lower(one.settings.addresses)))],
     mailboxAddresses: lower(mailbox.settings.addresses),
     sites,

@@ -3,6 +3,7 @@
  * is written to the rows, and the sweeper does the rest.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Wanting } from '../deliver/destination.ts';
 import { asPenstockError, PenstockError } from '../errors.ts';
 import { crashPoint } from '../lab/crash-point.ts';
 import { LIMITS } from '../limits.ts';
@@ -10,6 +11,7 @@ import type { Events, Stage } from '../observe/events.ts';
 import type { JobData } from '../queue/job.ts';
 import type { RawStore } from '../raw/raw-store.ts';
 import type { Database } from '../store/database.ts';
+import { queueDeliveries } from '../store/deliveries.ts';
 import { type ClaimedEmail, claimEmails, renewClaims, returnClaims, saveFailure } from '../store/emails.ts';
 import { appendTraces } from '../store/ledger.ts';
 import { isOutage } from '../store/outage.ts';
@@ -22,6 +24,7 @@ import {
   type Timeouts,
 } from './analysis-runner.ts';
 import { commitOutcomes } from './commit.ts';
+import { deliveriesOf, quarantineEvent } from './outcome-event.ts';
 import { OverrunCounter, switchOff } from './overruns.ts';
 import type { ProcessingPolicy } from './policy.ts';
 import { afterFailure, errorFingerprint } from './retry.ts';
@@ -38,6 +41,8 @@ export interface ProcessorOptions {
   instanceId: string;
   /** The mailbox's and the daemon's settings that decide outcomes. */
   policyOf(mailboxId: number): Promise<ProcessingPolicy>;
+  /** Those that are told of outcomes. */
+  destinations(): Promise<readonly Wanting[]>;
 }
 
 /** A database that is away must not empty the queue in no time, with an error for each job. */
@@ -179,7 +184,9 @@ export class Processor {
     emails: ReadonlyMap<number, ClaimedEmail>,
   ): Promise<void> {
     try {
-      await commitOutcomes(this.#options, policy, rules, analyses, emails);
+      const { db, events } = this.#options;
+      const destinations = await this.#options.destinations();
+      await commitOutcomes({ db, events, destinations }, policy, rules, analyses, emails);
     } catch (error) {
       if (isOutage(error)) throw error;
       if (analyses.length === 1)
@@ -193,6 +200,11 @@ export class Processor {
     const next = afterFailure(error, email.attempts, Math.random());
     const final = next.retryInSeconds === null;
     const { code, message } = error;
+    const told = final ? await this.#options.destinations() : [];
+    const deliveries = deliveriesOf(
+      [{ event: quarantineEvent(email, { stage, code, message }), ledgerId: email.ledgerId }],
+      told,
+    );
     const written = await db.transaction().execute(async (tx) => {
       const fingerprint = errorFingerprint(code, stage, message);
       if (
@@ -209,9 +221,11 @@ export class Processor {
         return false;
       const event = { event: 'failed' as const, stage, code, message, attempts: email.attempts, final };
       await appendTraces(tx, [{ ledgerId: email.ledgerId, events: [event] }]);
+      await queueDeliveries(tx, deliveries);
       return true;
     });
     if (!written) return;
+    if (deliveries.length > 0) events.emit('delivery.queued', { deliveries: deliveries.length });
     const data = { mailbox: email.mailboxId, id: email.id, stage, code, message };
     if (final) events.emit('message.quarantined', data);
     else events.emit('message.retrying', { ...data, attempts: email.attempts });

@@ -15,6 +15,7 @@ export interface WorldTicket {
   assigned: boolean;
   alertKey: string | null;
   supplierReference: string | null;
+  requesterId: number | null;
   requesterAddress: string | null;
   participants: string[];
 }

@@ -2,20 +2,20 @@
  * Makes the source for an account: the one place that knows which code speaks for which kind. That code, and the library
  * it stands on, is loaded with the first mailbox of its kind: a command starts sooner, and a daemon without it is smaller.
  */
-import { fail } from '../errors.ts';
 import type { GmailApi } from './gmail/api.ts';
 import type { GraphMailbox } from './graph/graph-source.ts';
 import type { AccessTokens as GraphTokens } from './graph/settings.ts';
-import type { AccessTokens } from './oauth/access-tokens.ts';
+import { loginSource, requestSource } from './login-source.ts';
+import type { Logins } from './logins.ts';
+import { type AccessTokens, accessTokens } from './oauth/access-tokens.ts';
 import type { ServerSettings, Source, SourceKind } from './source.ts';
 import type { Subscriptions } from './subscriptions.ts';
-import { tokenSource } from './token-source.ts';
 
 /** A mailbox on its server with all that is needed to log in. */
 export interface Account {
   kind: SourceKind;
   server: Omit<ServerSettings, 'auth'>;
-  login: { kind: 'password'; password: string } | { kind: 'tokens'; tokens: AccessTokens };
+  logins: Logins;
 }
 
 /** `graph` and `gmail` are there for mailboxes that can do more than deliver mail; `subscriptions` where a provider tells of mail. */
@@ -27,26 +27,24 @@ export interface MadeSource {
 }
 
 /** Keep what it makes as long as the mailbox is the same: it knows how much of a quota is used. */
-export async function makeSource({ kind, server, login }: Account): Promise<MadeSource> {
+export async function makeSource({ kind, server, logins }: Account): Promise<MadeSource> {
   if (kind === 'imap' || kind === 'pop3') {
     const make =
       kind === 'imap'
         ? (await import('./imap/imap-source.ts')).imapSource
         : (await import('./pop3/pop3-source.ts')).pop3Source;
-    const source =
-      login.kind === 'password' ? make({ ...server, auth: login }) : tokenSource(server, login.tokens, make);
+    const source = loginSource(server, logins, make);
     return { source, graph: null, gmail: null, subscriptions: null };
   }
-  if (login.kind === 'password') throw fail('validation_failed', 'This kind of mailbox takes tokens only.');
-  const { tokens } = login;
+  const tokens = accessTokens(logins);
   const { host, port, user, tlsCa, tlsVerify, folders, maxMessageBytes } = server;
   const authority = port === 443 ? host : `${host}:${port}`;
   if (kind === 'gmail') {
     const { gmailCalls, gmailSource, gmailSubscriptions } = await import('./gmail/gmail-source.ts');
     const rootUrl = `https://${authority}/`;
     const settings = { user, tokens, folders, maxMessageBytes, rootUrl, tlsCa };
-    const subscriptions = gmailSubscriptions(settings);
-    return { source: gmailSource(settings), graph: null, gmail: gmailCalls(settings), subscriptions };
+    const source = requestSource(gmailSource(settings), logins);
+    return { source, graph: null, gmail: gmailCalls(settings), subscriptions: gmailSubscriptions(settings) };
   }
   const [{ GraphMailbox }, { graphSubscriptions }] = await Promise.all([
     import('./graph/graph-source.ts'),
@@ -54,7 +52,8 @@ export async function makeSource({ kind, server, login }: Account): Promise<Made
   ]);
   const settings = { mailbox: user, graphHost: authority, tlsCa, tlsVerify, folders, maxMessageBytes };
   const graph = new GraphMailbox(settings, forGraph(tokens));
-  return { source: graph.source(), graph, gmail: null, subscriptions: graphSubscriptions(graph) };
+  const source = requestSource(graph.source(), logins);
+  return { source, graph, gmail: null, subscriptions: graphSubscriptions(graph) };
 }
 
 const forGraph = ({ get, rejected }: AccessTokens): GraphTokens => ({

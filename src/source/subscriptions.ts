@@ -34,6 +34,11 @@ export interface Subscriptions {
   make(wish: SubscriptionWish, signal: AbortSignal): Promise<Subscription>;
   /** Null when the subscription is gone: make another one then. Its secret stays as it was. */
   renew(id: string, wish: SubscriptionWish, signal: AbortSignal): Promise<RenewedSubscription | null>;
+  /**
+   * Removes what an attempt may have left whose answer never came: all subscriptions to the same mail at the same address.
+   * Where a provider keeps one for each account there is nothing to do.
+   */
+  removeStrays(wish: SubscriptionWish, signal: AbortSignal): Promise<void>;
   /** One that is gone already is no error. */
   remove(id: string, signal: AbortSignal): Promise<void>;
 }

@@ -51,6 +51,8 @@ export const MailboxSettings = Type.Object({
   oauth: Type.Optional(Type.Union([OauthSettings, Type.Null()])),
   sending: Type.Optional(Type.Union([SendingSettings, Type.Null()])),
   folders: Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { minItems: 1, maxItems: 50 }),
+  /** False: the provider is not asked to tell of new mail. Polling goes on in any case. */
+  push: Type.Optional(Type.Boolean()),
   pollSeconds: Type.Integer({ minimum: 1, maximum: 86_400 }),
   /** What the first sync takes: everything, nothing that is there already, or what came since a date. */
   firstSync: Type.Enum(['all', 'now', 'since']),
@@ -85,6 +87,28 @@ export const MailboxSettings = Type.Object({
   }),
 });
 export type MailboxSettings = Static<typeof MailboxSettings>;
+
+/** How one credential of a mailbox logs in. */
+export type CredentialSettings = { auth: MailboxSettings['server']['auth']; oauth: OauthSettings | null };
+
+/** The settings as a mailbox's row has them: without its login, which is in the rows of its credentials. */
+export type MailboxRowSettings = Omit<MailboxSettings, 'server' | 'oauth'> & {
+  server: Omit<MailboxSettings['server'], 'auth'>;
+};
+
+/** Takes the login out of the settings of a mailbox. */
+export function splitSettings({ oauth = null, server, ...rest }: MailboxSettings): {
+  row: MailboxRowSettings;
+  login: CredentialSettings;
+} {
+  const { auth, ...where } = server;
+  return { row: { ...rest, server: where }, login: { auth, oauth } };
+}
+
+/** The settings of a mailbox as it is with this login. */
+export function joinSettings(row: MailboxRowSettings, { auth, oauth }: CredentialSettings): MailboxSettings {
+  return { ...row, server: { ...row.server, auth }, oauth };
+}
 
 /** Settings of a new mailbox, before anything is given. Defaults as in halo-api.md section 4. */
 export function defaultMailboxSettings(

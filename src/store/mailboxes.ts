@@ -1,12 +1,18 @@
 /** Mailboxes: settings, which change seldom, and state, which the poller writes all the time. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { LIMITS } from '../limits.ts';
 import { toStorableText } from '../message/storable.ts';
 import type { SourceKind } from '../source/source.ts';
+import { createFirstCredential, forgetCredentials, saveFirstLogin } from './credentials.ts';
 import type { Database, Tx } from './database.ts';
-import type { MailboxSettings } from './mailbox-settings.ts';
+import {
+  type CredentialSettings,
+  joinSettings,
+  type MailboxRowSettings,
+  type MailboxSettings,
+  splitSettings,
+} from './mailbox-settings.ts';
 import { notify } from './notify.ts';
-import { credentialId, forgetTokens } from './oauth-tokens.ts';
 import type { MailboxPhase } from './states.ts';
 
 export interface Mailbox {
@@ -49,61 +55,71 @@ const NO_STATE: MailboxState = {
   syncStartedAt: null,
 };
 
-function select(db: Database | Tx) {
-  return db
-    .selectFrom('mailbox')
-    .select([
-      'id',
-      'guid',
-      'name',
-      'kind',
-      'enabled',
-      'settings',
-      'halo',
-      'change_seq as changeSeq',
-      'created_at as createdAt',
-    ]);
+type Row = Omit<Mailbox, 'settings'> & { row: MailboxRowSettings; login: CredentialSettings | null };
+
+/** With the login of the first credential; a mailbox that was removed has none any more. */
+async function select(db: Database | Tx, which: RawBuilder<unknown>): Promise<Mailbox[]> {
+  const { rows } = await sql<Row>`
+    select mailbox.id, guid, name, kind, enabled, mailbox.settings as row, halo, change_seq as "changeSeq",
+      created_at as "createdAt", login
+    from mailbox left join lateral (
+      select settings as login from mailbox_credential where mailbox_id = mailbox.id order by sequence, id limit 1
+    ) as first on true where ${which} order by mailbox.id`.execute(db);
+  return rows.map(({ row, login, ...mailbox }) => ({
+    ...mailbox,
+    settings: joinSettings(row, login ?? { auth: 'password', oauth: null }),
+  }));
 }
 
 /** All mailboxes. With `removed`, also those that were removed: their mail may still wait for processing. */
 export async function listMailboxes(db: Database | Tx, options = { removed: false }): Promise<Mailbox[]> {
-  const query = select(db).orderBy('id');
-  return await (options.removed ? query : query.where('deleted_at', 'is', null)).execute();
+  return await select(db, options.removed ? sql`true` : sql`deleted_at is null`);
 }
 
 export async function findMailbox(db: Database | Tx, id: number): Promise<Mailbox | null> {
-  return (await select(db).where('deleted_at', 'is', null).where('id', '=', id).executeTakeFirst()) ?? null;
+  return (await select(db, sql`deleted_at is null and mailbox.id = ${id}`))[0] ?? null;
+}
+
+/** Those of these mailboxes that were not removed. */
+export async function livingMailboxes(db: Database, ids: readonly number[]): Promise<Set<number>> {
+  const { rows } = await sql<{ id: number }>`
+    select id from mailbox where id = any(${[...ids]}::int[]) and deleted_at is null`.execute(db);
+  return new Set(rows.map(({ id }) => id));
 }
 
 export async function createMailbox(
   tx: Tx,
   mailbox: Pick<Mailbox, 'name' | 'kind' | 'enabled' | 'settings' | 'halo'>,
 ): Promise<Mailbox> {
+  const { row: settings, login } = splitSettings(mailbox.settings);
   const row = await tx
     .insertInto('mailbox')
     .values({
       name: mailbox.name,
       kind: mailbox.kind,
       enabled: mailbox.enabled,
-      settings: JSON.stringify(mailbox.settings),
+      settings: JSON.stringify(settings),
       halo: JSON.stringify(mailbox.halo),
     })
     .returning('id')
     .executeTakeFirstOrThrow();
+  await createFirstCredential(tx, row.id, login);
   await tx.insertInto('mailbox_state').values({ mailbox_id: row.id }).execute();
   await notify(tx, 'mailboxes');
   return (await findMailbox(tx, row.id))!;
 }
 
-/** Replaces the settings of a mailbox. Its poller starts anew with them. */
+/** Replaces the settings of a mailbox, and the login of its first credential. Its poller starts anew with them. */
 export async function updateMailbox(tx: Tx, mailbox: Mailbox): Promise<Mailbox> {
+  const { row, login } = splitSettings(mailbox.settings);
+  await saveFirstLogin(tx, mailbox.id, login);
   await tx
     .updateTable('mailbox')
     .set({
       name: mailbox.name,
       kind: mailbox.kind,
       enabled: mailbox.enabled,
-      settings: JSON.stringify(mailbox.settings),
+      settings: JSON.stringify(row),
       halo: JSON.stringify(mailbox.halo),
       change_seq: sql<number>`change_seq + 1`,
     })
@@ -116,8 +132,7 @@ export async function updateMailbox(tx: Tx, mailbox: Mailbox): Promise<Mailbox> 
 /** Hides a mailbox for good. Ledger and records stay: they prove what was taken. */
 export async function deleteMailbox(tx: Tx, id: number): Promise<void> {
   await sql`update mailbox set deleted_at = now(), enabled = false where id = ${id}`.execute(tx);
-  await forgetTokens(tx, credentialId(id));
-  await sql`delete from secret where owner = ${`mailbox:${id}`}`.execute(tx);
+  await forgetCredentials(tx, id);
   await notify(tx, 'mailboxes');
 }
 

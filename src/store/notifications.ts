@@ -1,7 +1,7 @@
 /** What providers have told: noted with the subscription, and passed on to the pollers by the same commit. */
 import { sql } from 'kysely';
 import type { SourceKind } from '../source/source.ts';
-import type { Database } from './database.ts';
+import type { Database, Tx } from './database.ts';
 import { type Notice, notify } from './notify.ts';
 
 /** A subscription that a notification names. */
@@ -51,6 +51,14 @@ export async function noteNotified(
     if (needs.some((need) => need !== null)) notices.add('subscriptions');
     await notify(tx, ...notices);
   });
+}
+
+/** Asks for the subscriptions of a mailbox to be renewed now. */
+export async function askToRenew(tx: Tx, mailboxId: number): Promise<void> {
+  await sql`update subscription set need = coalesce(need, 'renew') where mailbox_id = ${mailboxId}`.execute(
+    tx,
+  );
+  await notify(tx, 'subscriptions');
 }
 
 /** Those of these mailboxes that were told of mail and not listed since: a notice may have been lost on its way. */

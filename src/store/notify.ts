@@ -6,13 +6,14 @@ import type { Connection, Database, Tx } from './database.ts';
 const CHANNEL = 'penstock';
 
 /**
- * `rules`: rules changed. `mailboxes`: settings changed. `poll:<id>`: somebody wants this mailbox polled now. `mail:<id>`:
- * a provider says that it has mail. `subscriptions`: a provider wants one to be renewed or made anew. `outgoing`: mail of
- * ours waits to be sent.
+ * `rules`: rules changed. `mailboxes`, `destinations`: settings changed. `poll:<id>`: somebody wants this mailbox
+ * polled now. `mail:<id>`: a provider says that it has mail. `subscriptions`: a provider wants one to be renewed or
+ * made anew. `outgoing`: mail of ours waits to be sent.
  */
 export type Notice =
   | 'rules'
   | 'mailboxes'
+  | 'destinations'
   | `poll:${number}`
   | `mail:${number}`
   | 'subscriptions'

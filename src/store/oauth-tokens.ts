@@ -14,12 +14,12 @@ interface Sealed {
   refreshToken: string | null;
 }
 
-/** Name of the credential of a mailbox, under which its tokens are kept. */
+/** Name of the first credential of a mailbox, under which its tokens are kept. Further ones add a part of their own. */
 export const credentialId = (mailboxId: number): string => `mailbox:${mailboxId}`;
 
 /** The mailbox that a credential is of; null when it is of none. */
 export function mailboxOf(credential: string): number | null {
-  const id = /^mailbox:(\d+)$/.exec(credential)?.[1];
+  const id = /^mailbox:(\d+)(?:\/|$)/.exec(credential)?.[1];
   return id === undefined ? null : Number(id);
 }
 
@@ -145,7 +145,10 @@ export interface TokenStanding {
   failure: { code: ErrorCode; message: string; terminal: boolean; at: Date; attempts: number } | null;
 }
 
-export async function tokenStandings(db: Database, credentials: readonly string[]): Promise<TokenStanding[]> {
+export async function tokenStandings(
+  db: Database | Tx,
+  credentials: readonly string[],
+): Promise<TokenStanding[]> {
   if (credentials.length === 0) return [];
   const rows = await db
     .selectFrom('oauth_token')

@@ -1,4 +1,7 @@
-/** What is removed by age. Failed mail is never removed by itself; ledger rows stay as the proof. */
+/**
+ * What is removed by age. Failed mail is never removed by itself, nor is mail whose outcome was not delivered yet; ledger
+ * rows stay as the proof.
+ */
 import { sql } from 'kysely';
 import type { Database } from './database.ts';
 
@@ -17,6 +20,8 @@ export async function purgeProcessed(
       delete from incoming_email where id in (
         select id from incoming_email
         where state in ('processed', 'ignored') and processed_at < now() - make_interval(days => ${days})
+          and not exists (select 1 from delivery
+            where delivery.email_id = incoming_email.id and delivery.state in ('pending', 'dead'))
         order by id limit ${BATCH} for update skip locked)
       returning ledger_id, raw_sha256`.execute(tx);
     if (emails.length === 0) return { emails: 0, raw: 0, files: [], more: false };

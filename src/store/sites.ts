@@ -22,6 +22,13 @@ export async function listSites(db: Database | Tx): Promise<Site[]> {
     .execute();
 }
 
+/** Name of a site; null when there is none with this id. */
+export async function siteName(db: Database | Tx, id: number): Promise<string | null> {
+  if (id === 0) return null;
+  const row = await db.selectFrom('site').select('name').where('id', '=', id).executeTakeFirst();
+  return row?.name ?? null;
+}
+
 /** Creates (id 0) or replaces a site; null when there is none with this id. */
 export async function saveSite(tx: Tx, site: Site): Promise<Site | null> {
   const columns = {

@@ -116,9 +116,9 @@ export async function saveFailed(
     where id = ${id}`.execute(db);
 }
 
-/** Ends a turn in which nothing was found out. */
+/** Ends a turn that was broken off: the next one may begin at once, and knows that one was. */
 export async function giveTurnBack(db: Database, id: number): Promise<void> {
-  await db.updateTable('subscription').set({ next_attempt_at: null }).where('id', '=', id).execute();
+  await sql`update subscription set next_attempt_at = now() where id = ${id}`.execute(db);
 }
 
 export async function forgetSubscription(db: Database, id: number): Promise<void> {
@@ -132,21 +132,32 @@ export async function forgetOfRemovedMailboxes(db: Database): Promise<void> {
     where mailbox.id = mailbox_id and mailbox.deleted_at is not null`.execute(db);
 }
 
-/** How the subscriptions of a mailbox that is switched on stand. */
+/** How the subscriptions of a mailbox stand. */
 export interface SubscriptionStanding {
   mailboxId: number;
+  /** At the provider, of the first folder; null when one was never made. */
+  providerId: string | null;
   /** When the first of them ends; null when one was never made. */
   expiresAt: Date | null;
+  /** All of them are there and have not ended. */
+  live: boolean;
   notifiedAt: Date | null;
   /** Failed attempts in a row to make or renew one, the most of any. */
   failures: number;
 }
 
-export async function subscriptionStandings(db: Database): Promise<SubscriptionStanding[]> {
+/** Of the mailboxes that are switched on, or of those that are named. */
+export async function subscriptionStandings(
+  db: Database | Tx,
+  mailboxIds: readonly number[] | 'enabled' = 'enabled',
+): Promise<SubscriptionStanding[]> {
+  const which = mailboxIds === 'enabled' ? sql`enabled` : sql`mailbox_id = any(${[...mailboxIds]}::int[])`;
   const { rows } = await sql<SubscriptionStanding>`
     select mailbox_id as "mailboxId", max(notified_at) as "notifiedAt", max(failures) as failures,
-      case when bool_and(expires_at is not null) then min(expires_at) end as "expiresAt"
+      (array_agg(provider_id order by subscription.id))[1] as "providerId",
+      case when bool_and(expires_at is not null) then min(expires_at) end as "expiresAt",
+      coalesce(bool_and(expires_at > now()), false) as live
     from subscription join mailbox on mailbox.id = mailbox_id
-    where enabled and deleted_at is null group by mailbox_id`.execute(db);
+    where ${which} and deleted_at is null group by mailbox_id`.execute(db);
   return rows;
 }

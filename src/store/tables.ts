@@ -1,11 +1,14 @@
 /** The tables as kysely sees them. One interface a table, in the order of the migrations. */
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
+import type { DestinationKind, DestinationSettings } from '../deliver/destination.ts';
+import type { EventType, OutcomeEvent } from '../deliver/event.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Rule } from '../rule/rule.ts';
 import type { Mailbox, Recipients, RefusedRecipient } from '../send/mail.ts';
 import type { SourceKind } from '../source/source.ts';
-import type { MailboxSettings } from './mailbox-settings.ts';
+import type { CredentialSettings, MailboxRowSettings } from './mailbox-settings.ts';
 import type {
+  DeliveryState,
   EmailState,
   LedgerState,
   MailboxPhase,
@@ -25,7 +28,7 @@ export interface Tables {
     name: string;
     kind: SourceKind;
     enabled: Generated<boolean>;
-    settings: Json<MailboxSettings>;
+    settings: Json<MailboxRowSettings>;
     halo: ColumnType<Record<string, unknown>, string | undefined, string>;
     change_seq: Generated<number>;
     created_at: MadeAt;
@@ -179,6 +182,25 @@ export interface Tables {
     is_agent: Generated<boolean>;
     inactive: Generated<boolean>;
     created_at: MadeAt;
+    organisation_id: Generated<number>;
+    department_id: Generated<number>;
+    toplevel_id: Generated<number>;
+    linked_agent_id: Generated<number>;
+    relationship_id: Generated<number>;
+    linked_user_id: Generated<number>;
+    is_approver: Generated<boolean>;
+    is_service_account: Generated<boolean>;
+    role_list: Generated<string>;
+    azure_id: Generated<string>;
+    okta_id: Generated<string>;
+    halo: ColumnType<Record<string, unknown>, string | undefined, string>;
+    updated_at: MadeAt;
+    words: ColumnType<string, never, never>;
+    phones: ColumnType<string, never, never>;
+  };
+  control: {
+    id: Generated<number>;
+    settings: ColumnType<Record<string, unknown>, string | undefined, string>;
   };
   ticket: {
     id: Generated<number>;
@@ -344,5 +366,73 @@ export interface Tables {
     template: ColumnType<Record<string, string>, string | undefined, string>;
     created_at: MadeAt;
     updated_at: MadeAt;
+  };
+  mailbox_credential: {
+    id: Generated<number>;
+    guid: Generated<string>;
+    mailbox_id: number;
+    sequence: number;
+    name: string;
+    settings: Json<CredentialSettings>;
+    halo: ColumnType<Record<string, unknown>, string | undefined, string>;
+    created_at: MadeAt;
+    used_since: Timestamp | null;
+    refused_code: ErrorCode | null;
+    refused_message: string | null;
+    refused_at: Timestamp | null;
+  };
+  sign_in: {
+    link_sha256: Buffer;
+    credential_id: number;
+    actor: string;
+    expires_at: Timestamp;
+    done_at: Timestamp | null;
+  };
+  sign_in_attempt: {
+    state_sha256: Buffer;
+    link_sha256: Buffer;
+    challenge: string;
+    redirect_uri: string;
+    expires_at: Timestamp;
+  };
+  destination: {
+    id: Generated<number>;
+    name: string;
+    kind: DestinationKind;
+    enabled: Generated<boolean>;
+    settings: Json<DestinationSettings>;
+    change_seq: Generated<number>;
+    consecutive_failures: Generated<number>;
+    open_until: Timestamp | null;
+    last_delivered_at: Timestamp | null;
+    last_error_code: string | null;
+    last_error: string | null;
+    last_error_at: Timestamp | null;
+    disabled_reason: string | null;
+    created_at: MadeAt;
+    deleted_at: Timestamp | null;
+  };
+  delivery: {
+    id: Generated<number>;
+    message_id: Generated<string>;
+    destination_id: number;
+    event: EventType;
+    stream: string;
+    email_id: number;
+    ledger_id: number;
+    ticket_id: number | null;
+    payload: Json<OutcomeEvent>;
+    state: ColumnType<DeliveryState, DeliveryState | undefined, DeliveryState>;
+    attempts: Generated<number>;
+    replays: Generated<number>;
+    created_at: MadeAt;
+    first_attempt_at: Timestamp | null;
+    next_attempt_at: MadeAt;
+    claim_token: number | null;
+    claimed_until: Timestamp | null;
+    finished_at: Timestamp | null;
+    reference: string | null;
+    error_code: string | null;
+    error: string | null;
   };
 }

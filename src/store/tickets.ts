@@ -13,6 +13,7 @@ export interface TicketRow {
   assignedAgentId: number;
   alertKey: string | null;
   supplierReference: string | null;
+  requesterId: number | null;
   requesterAddress: string | null;
   participants: string[];
 }
@@ -29,7 +30,7 @@ export interface RequesterRow {
 const TICKET_COLUMNS = sql.raw(`
   ticket.id, ticket.mailbox_id as "mailboxId", ticket.subject, ticket.open,
   ticket.assigned_agent_id as "assignedAgentId", ticket.alert_key as "alertKey",
-  ticket.supplier_reference as "supplierReference", requester.address as "requesterAddress", ticket.participants`);
+  ticket.supplier_reference as "supplierReference", ticket.requester_id as "requesterId", requester.address as "requesterAddress", ticket.participants`);
 
 /** Tickets by id, by open alert key, or by supplier reference. */
 export async function findTickets(

@@ -39,17 +39,33 @@ export async function watchMailboxes(db: Database): Promise<{ now: Date; mailbox
   return { now: clock.rows[0]!.now, mailboxes: rows };
 }
 
-/** When what a mailbox gets its tokens with ends, as far as that is known. */
+/** When what a mailbox gets its tokens with ends, as far as that is known: the first of its credentials to end. */
 export async function credentialEnds(db: Database): Promise<{ mailboxId: number; at: Date }[]> {
   const { rows } = await sql<{ mailboxId: number; written: string | null; refresh: Date | null }>`
-    select mailbox.id as "mailboxId", settings->'oauth'->>'secretExpires' as written, refresh_expires_at as refresh
-    from mailbox left join oauth_token on credential = 'mailbox:' || mailbox.id
-    where deleted_at is null and enabled and settings->'server'->>'auth' = 'oauth'`.execute(db);
-  return rows.flatMap(({ mailboxId, written, refresh }) => {
-    const ends = [written === null ? null : Date.parse(written), refresh?.getTime() ?? null];
-    const known = ends.filter((end) => end !== null && !Number.isNaN(end)) as number[];
-    return known.length === 0 ? [] : [{ mailboxId, at: new Date(Math.min(...known)) }];
-  });
+    select mailbox.id as "mailboxId", login.settings->'oauth'->>'secretExpires' as written,
+      refresh_expires_at as refresh
+    from mailbox join mailbox_credential as login on login.mailbox_id = mailbox.id
+    left join oauth_token on credential = login.name
+    where deleted_at is null and enabled and login.settings->>'auth' = 'oauth'`.execute(db);
+  const ends = new Map<number, number>();
+  for (const { mailboxId, written, refresh } of rows) {
+    for (const end of [written === null ? null : Date.parse(written), refresh?.getTime() ?? null]) {
+      if (end === null || Number.isNaN(end)) continue;
+      ends.set(mailboxId, Math.min(end, ends.get(mailboxId) ?? Number.POSITIVE_INFINITY));
+    }
+  }
+  return [...ends].map(([mailboxId, at]) => ({ mailboxId, at: new Date(at) }));
+}
+
+/** How many credentials of each mailbox came to nothing when they were last tried: no token, or not let in. */
+export async function failingCredentials(db: Database): Promise<{ mailboxId: number; failing: number }[]> {
+  const { rows } = await sql<{ mailboxId: number; failing: number }>`
+    select mailbox.id as "mailboxId",
+      count(*) filter (where coalesce(refused_code, failure_code) is not null)::int as failing
+    from mailbox join mailbox_credential as login on login.mailbox_id = mailbox.id
+    left join oauth_token on credential = login.name
+    where deleted_at is null and enabled group by mailbox.id`.execute(db);
+  return rows;
 }
 
 /** Where messages are held up, and why. */

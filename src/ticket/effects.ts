@@ -19,7 +19,8 @@ export interface TicketState {
   id: number;
   open: boolean;
   assigned: boolean;
-  /** Address of its requester; null when it has none. */
+  /** Its requester, and that one's address; null when it has none. */
+  requesterId: number | null;
   requesterAddress: string | null;
 }
 
@@ -76,17 +77,20 @@ export interface EffectsOptions {
   newTicket?: boolean;
   /** The ticket that is updated. */
   ticket?: TicketState;
+  /** The ticket of the alert that goes on or ends. */
+  alert?: TicketState;
   reason?: UpdateReason;
 }
 
 /** Works out the effects of an outcome. */
 export function effectsOf(
   input: OutcomeInput,
-  { fields, newTicket, ticket, reason }: EffectsOptions,
+  { fields, newTicket, ticket, alert, reason }: EffectsOptions,
 ): Effects {
   const { message, classification, rule, mailbox } = input;
   const sender = senderAddress(message);
-  const requester = ticket === undefined ? requesterOf(input) : writerOf(input);
+  const requester =
+    ticketUser(input, ticket ?? alert) ?? (ticket === undefined ? requesterOf(input) : writerOf(input));
   const mayCommand = mailbox.policy.allowHashtags && input.senderIsAgent && classification.class === 'human';
   const commands = mayCommand ? parseHashtags(message.newestText).commands : [];
   const privateBecause = whyPrivate(input, commands, ticket, reason);
@@ -158,6 +162,13 @@ export function requesterOf({ requester, rule, classification }: OutcomeInput): 
  */
 function writerOf({ requester }: OutcomeInput): RequesterDecision {
   return requester.kind === 'known' ? requester : { kind: 'none', reason: requester.reason };
+}
+
+/** The ticket's own user, where the rule wants that one (Halo: 3useticketuser). */
+function ticketUser({ rule }: OutcomeInput, ticket: TicketState | undefined): RequesterDecision | null {
+  const id = ticket?.requesterId ?? null;
+  if (rule.rule?.userFromTicket !== true || id === null) return null;
+  return { kind: 'known', id, isAgent: false, reason: "the ticket's own, as the rule says" };
 }
 
 function participantsOf({ message, mailbox, ownAddresses, classification }: OutcomeInput): string[] {

@@ -154,7 +154,7 @@ function alertOutcome(input: OutcomeInput, threaded: TicketState | null): Outcom
   if (rule.closes) {
     if (ticket !== null) {
       const readStatus = closedReadStatus(rule.rule!, ticket, global);
-      const effects = effectsOf(input, { fields: true });
+      const effects = effectsOf(input, { fields: true, alert: ticket });
       const found = { ticketId: ticket.id, alertKey, readStatus, effects };
       return { kind: 'alert', action: 'close', reason: 'recovered', ...found, ruleId };
     }
@@ -162,7 +162,7 @@ function alertOutcome(input: OutcomeInput, threaded: TicketState | null): Outcom
     return openAlert(input, 'closed_before_it_opened', true);
   }
   if (ticket !== null) {
-    const effects = effectsOf(input, { fields: true });
+    const effects = effectsOf(input, { fields: true, alert: ticket });
     return {
       kind: 'alert',
       action: 'update',

@@ -16,6 +16,7 @@ import { buildView } from '../../src/rule/view.ts';
 import { createClient } from '../../src/store/clients.ts';
 import { type Connection, type Database, openDatabase } from '../../src/store/database.ts';
 import { type Keyring, loadKeyring } from '../../src/store/keyring.ts';
+import { defaultMail } from '../support/default-mail.ts';
 import { tempFolder } from '../support/folder.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 import { Contract, type Document } from './contract.ts';
@@ -75,6 +76,8 @@ export function useApi(change: (context: ApiContext) => void = () => {}): Fixtur
           trustProxy: false,
           requestsPerMinute: 100_000,
         },
+        destinations: { allow: [] },
+        mail: defaultMail(),
         gmail: { topic: null, pushAccount: null, pushAudience: null },
         poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
       },
@@ -142,6 +145,17 @@ function makeServices(raw: RawStore, enqueued: QueuedEmail[]): ApiServices {
         },
       ];
     },
+    signIns: {
+      link: async (mailboxId) => ({
+        url: `https://penstock.example.org/oauth/start/${mailboxId}?link=secret`,
+        expiresAt: new Date('2030-01-01T00:00:00Z'),
+        state: async () => 'open',
+      }),
+      begin: async () => null,
+      finish: async () => ({ kind: 'over' }),
+      exchange: async (_mailbox, _secrets, { code, redirectUri }) => `refresh for ${code} at ${redirectUri}`,
+    },
+    testDestination: async () => ({ kind: 'delivered', reference: null }),
     live: async () => ({ ok: true, body: { live: true } }),
     ready: async () => ({ ok: true, body: { ready: true, reasons: [] } }),
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'penstock_up 1\n' }),

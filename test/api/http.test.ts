@@ -84,7 +84,7 @@ describe('Requests', () => {
 
   it('to nowhere are 404 in our shape, without a token and without echoing the query', async () => {
     for (const [method, url] of [
-      ['GET', '/api/Nothing?token=abc'],
+      ['GET', '/api/Nothing?token=hunter2'],
       ['PATCH', '/api/Mailbox'],
       ['GET', '/%00'],
     ] as const) {
@@ -95,7 +95,7 @@ describe('Requests', () => {
         error: 'not_found',
         details: [],
       });
-      expect(answer.payload).not.toContain('abc');
+      expect(answer.payload).not.toContain('hunter2');
     }
     const broken = await fixture.api.inject({ url: '/api/%zz' });
     expect(broken.statusCode).toBe(400);
@@ -144,8 +144,16 @@ const MUTATIONS: [method: string, url: string, body: unknown, scope: string][] =
   ['DELETE', '/api/Mailbox/1', undefined, 'edit:tickets'],
   ['POST', '/api/Mailbox/1/poll', undefined, 'edit:tickets'],
   ['POST', '/api/Mailbox/1/refetch', {}, 'edit:tickets'],
+  ['POST', '/api/Mailbox/1/authorize', undefined, 'edit:tickets'],
+  ['POST', '/api/MailboxCredential', [{ mailbox_id: 1 }], 'edit:tickets'],
+  ['DELETE', '/api/MailboxCredential/1', undefined, 'edit:tickets'],
   ['POST', '/api/Site', [{ name: 'x' }], 'edit:tickets'],
   ['DELETE', '/api/Site/1', undefined, 'edit:tickets'],
+  ['POST', '/api/Destination', [{ type: 'webhook' }], 'edit:tickets'],
+  ['DELETE', '/api/Destination/1', undefined, 'edit:tickets'],
+  ['POST', '/api/Destination/1/test', undefined, 'edit:tickets'],
+  ['POST', '/api/Destination/1/replay', { ids: [1] }, 'edit:tickets'],
+  ['POST', '/api/Destination/1/release', { ids: [1] }, 'edit:tickets'],
   ['POST', '/api/EmailRule', [{ type: 1 }], 'edit:tickets'],
   ['DELETE', '/api/EmailRule/1', undefined, 'edit:tickets'],
   ['POST', '/api/EmailRule/test', { raw: 'eA==' }, 'edit:tickets'],
@@ -155,8 +163,15 @@ const MUTATIONS: [method: string, url: string, body: unknown, scope: string][] =
   ['POST', '/api/incomingemail/release', { fingerprint: 'x' }, 'read:tickets'],
   ['POST', '/api/Mail/Integrator/IMAP', { id: '1' }, 'read:tickets'],
   ['POST', '/api/Mail/Integrator/Pop3', { id: '1' }, 'read:tickets'],
+  ['POST', '/api/Mail/Integrator/Azure', { id: '1' }, 'read:tickets'],
+  ['POST', '/api/Mail/Integrator/Google', { id: '1' }, 'read:tickets'],
   ['POST', '/api/Mail/ProcessMail', [1], 'read:tickets'],
+  ['POST', '/api/Users', [{ emailaddress: 'x@example.org' }], 'edit:tickets'],
+  ['POST', '/api/Control', [{ emailmustmatchrule: false }], 'edit:tickets'],
 ];
+
+/** A body that is announced as larger than any call takes. */
+const HUGE = { 'content-type': 'application/json', 'content-length': String(LIMITS.requestBytes + 1) };
 
 /** Calls that carry another proof than a token of ours; auth.test.ts and notification.test.ts have them. */
 const WITHOUT_TOKEN = ['/auth/token', '/api/Mail/Azure', '/notifications/graph', '/notifications/gmail'];
@@ -175,7 +190,6 @@ describe('Calls that change something', () => {
   it.each(MUTATIONS)(
     '%s %s: not without a token, not with another scope, and neither reads the body',
     async (method, url, body, scope) => {
-      const huge = Buffer.alloc(LIMITS.requestBytes + 1, ' ');
       for (const [token, status] of [
         ['', 401],
         [await fixture.tokenFor(scope), 403],
@@ -183,10 +197,7 @@ describe('Calls that change something', () => {
         const headers = { authorization: `Bearer ${token}` };
         expect((await fixture.send(method, url, body, headers)).statusCode).toBe(status);
         if (body === undefined) continue;
-        const answer = await fixture.send(method, url, huge, {
-          ...headers,
-          'content-type': 'application/json',
-        });
+        const answer = await fixture.send(method, url, ' ', { ...headers, ...HUGE });
         expect(answer.statusCode).toBe(status);
       }
     },
@@ -195,8 +206,7 @@ describe('Calls that change something', () => {
   it.each(MUTATIONS.filter(([, , body]) => body !== undefined))(
     '%s %s: no body that is too large',
     async (method, url) => {
-      const huge = Buffer.alloc(LIMITS.requestBytes + 1, ' ');
-      const answer = await fixture.send(method, url, huge, { 'content-type': 'application/json' });
+      const answer = await fixture.send(method, url, ' ', HUGE);
       expect(answer.statusCode).toBe(413);
       expect(answer.json()).toMatchObject({ code: 'request_too_large' });
     },
@@ -210,7 +220,7 @@ describe('Calls that change something', () => {
         '7.5',
         'true',
         '[["x"]]',
-        '[{"id":"1","fingerprint":5,"raw":5,"rules":5,"type":[]}]',
+        '[{"id":"1","ids":5,"fingerprint":5,"raw":5,"rules":5,"type":[],"emailmustmatchrule":"x"}]',
       ]) {
         const answer = await fixture.send(method, url, body, { 'content-type': 'application/json' });
         expect(answer.statusCode, body).toBe(400);
@@ -219,7 +229,8 @@ describe('Calls that change something', () => {
     },
   );
 
-  it.each(MUTATIONS.filter(([, url]) => url.includes('/1')))(
+  // Signing in is a service's, of which there is only a stand-in here: sign-in.test.ts has it.
+  it.each(MUTATIONS.filter(([, url]) => url.includes('/1') && !url.endsWith('/authorize')))(
     '%s %s: unknown ids are 404, and no ids 400',
     async (method, url, body) => {
       expect((await fixture.send(method, url.replace('/1', '/2000000000'), body)).statusCode).toBe(404);

@@ -180,6 +180,57 @@ describe('Google mailboxes', () => {
   });
 });
 
+describe('notifications of a mailbox', () => {
+  const pushOf = async (id: number) => (await settingsOf(id)).push;
+
+  it('are on unless they are switched off, by inbound_method or by _webhookaction', async () => {
+    const row = await post({ ...AZURE, azureemail: 'push@example.org' });
+    expect(row).toMatchObject({ inbound_method: 1, azure_subscribed: false, azure_subscription_id: '' });
+    expect(await post({ id: row.id, inbound_method: 0 })).toMatchObject({ inbound_method: 0 });
+    expect(await pushOf(row.id)).toBe(false);
+    // There is no public address here, and that is said.
+    const on = await post({ id: row.id, _webhookaction: 1 });
+    expect(on).toMatchObject({ inbound_method: 1, _warning: expect.stringContaining('only polled') });
+    expect(await pushOf(row.id)).toBe(true);
+    expect(await post({ id: row.id, _webhookaction: 3 })).toMatchObject({ inbound_method: 0 });
+    // A client may post back what it read.
+    const shown = await post({ id: row.id });
+    expect((await post(shown)).changeseq).toBe(shown.changeseq);
+    const refused = [
+      [{ type: 1, server: 's', username: 'u', password: 'p', inbound_method: 1 }, 'inbound_method'],
+      [{ type: 0, server: 's', username: 'u', password: 'p', _webhookaction: 1 }, '_webhookaction'],
+      [{ id: row.id, _webhookaction: 9 }, '_webhookaction'],
+      [{ id: row.id, inbound_method: 2 }, 'inbound_method'],
+    ] as const;
+    for (const [item, field] of refused) {
+      const answer = await fixture.send('POST', '/api/Mailbox', [item]);
+      expect(answer.statusCode).toBe(400);
+      expect(answer.json()).toMatchObject({ details: [{ field }] });
+    }
+  });
+
+  it('are renewed when that is asked for, and shown with their end', async () => {
+    const row = await post({ ...AZURE, azureemail: 'told@example.org' });
+    const soon = new Date(Date.now() + 3_600_000);
+    const kept = { mailbox_id: row.id, folder: 'INBOX', provider_id: 'sub-1', expires_at: soon };
+    await fixture.db.insertInto('subscription').values(kept).execute();
+    await fixture.db
+      .insertInto('oauth_token')
+      .values({ credential: secretOwner(row.id), obtained_at: new Date(), life_ms: 3_600_000 })
+      .execute();
+    const shown = await post({ id: row.id, _webhookaction: 2 });
+    expect(shown).toMatchObject({
+      azure_subscribed: true,
+      azure_subscription_id: 'sub-1',
+      azure_subscription_expiry: soon.toISOString(),
+      accesstokenexpirydate: expect.any(String),
+    });
+    const asked = fixture.db.selectFrom('subscription').select('need').where('mailbox_id', '=', row.id);
+    expect(await asked.execute()).toEqual([{ need: 'renew' }]);
+    expect((await post(shown)).changeseq).toBe(shown.changeseq);
+  });
+});
+
 describe('other mailboxes', () => {
   it('keep the fields of Azure and Google, and log in with tokens by our fields', async () => {
     const imap = { type: 1, server: 'outlook.office365.com', username: 'i@example.org', azureappid: 'kept' };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { findMailbox } from '../../src/store/mailboxes.ts';
 import { readSecret } from '../../src/store/secrets.ts';
 import { mailboxItem, newMailbox, rawMessage, useApi } from './fixture.ts';
 
@@ -24,12 +25,7 @@ async function update(id: number, change: Record<string, unknown>): Promise<Row>
 }
 
 async function settingsOf(id: number) {
-  const { settings } = await fixture.db
-    .selectFrom('mailbox')
-    .select('settings')
-    .where('id', '=', id)
-    .executeTakeFirstOrThrow();
-  return settings;
+  return (await findMailbox(fixture.db, id))!.settings;
 }
 
 describe('POST /api/Mailbox/ID/refetch', () => {

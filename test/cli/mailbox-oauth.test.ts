@@ -78,6 +78,29 @@ describe('penstock mailbox add with OAuth', () => {
       steps.every((step) => step.ok),
       JSON.stringify(steps),
     ).toBe(true);
+    // A second one, for the day when the person leaves; with a secret of the same application.
+    const more = ['mailbox', 'credential', 'add', String(id), '--client-secret-stdin', '--first'];
+    const second = await runPenstock(more, { env: lab.site.env, input: 'a-secret' });
+    expect(second.code, second.stderr).toBe(0);
+    const listed = await runPenstock(['mailbox', 'credential', 'list', String(id), '--json'], {
+      env: lab.site.env,
+    });
+    const rows = JSON.parse(listed.stdout) as { id: number }[];
+    expect(rows).toMatchObject([
+      { login: 'microsoft client_credentials app', state: 'standby' },
+      { login: 'microsoft refresh_token app' },
+    ]);
+    const remove = ['mailbox', 'credential', 'remove', String(rows[0]!.id)];
+    expect((await runPenstock(remove, { env: lab.site.env })).code).toBe(0);
+    expect((await runPenstock(remove, { env: lab.site.env })).code).toBe(2);
+    // By browser there must be a place to come back to.
+    const browser = ['mailbox', 'authorize', String(id), '--browser'];
+    expect((await runPenstock(browser, { env: lab.site.env })).stderr).toContain('PENSTOCK_PUBLIC_URL');
+    const env = { ...lab.site.env, PENSTOCK_PUBLIC_URL: 'https://penstock.example.org' };
+    const waiting = startPenstock(browser, { env });
+    await waiting.waitForLine(/^https:\/\/penstock\.example\.org\/oauth\/start\/\d+\?link=[\w-]{43}$/);
+    await db.updateTable('sign_in').set({ done_at: new Date() }).execute();
+    expect((await waiting.ended).code, waiting.output).toBe(0);
     // A service account signs nobody in.
     const gmail = await lab.addMailbox('gmail');
     const refused = await runPenstock(['mailbox', 'authorize', String(gmail.id)], { env: lab.site.env });

@@ -50,6 +50,8 @@ function wrongValues(setting: Setting): { env: string[]; file: unknown[] } {
   if (words.startsWith('one of')) return { env: ['nonsense', 'INFO'], file: ['nonsense', 5, []] };
   if (words.startsWith('a list of'))
     return { env: ['nonsense', 'api,nonsense', 'api,api', ','], file: ['api', [], ['x'], [1]] };
+  if (words.startsWith('hosts'))
+    return { env: ['https://example.org', 'a b', 'a,a', ','], file: ['x', [1], [''], ['a', 'a']] };
   if (words.startsWith('a URL'))
     return { env: ['localhost:5432', 'ftp://host/', 'postgres://', 'redis://'], file: ['', 5, ['x']] };
   if (words === 'text that is not empty') return { env: [], file: ['', 5, true, [], {}] };

@@ -7,7 +7,7 @@ import { type ContractServer, sourceContract } from './source-suite.ts';
 
 sourceContract(async (): Promise<ContractServer> => {
   const lab = new LabGraphServer({ certificate: labCertificate() });
-  const host = await lab.start();
+  await lab.start();
   onCleanup(() => lab.stop());
   lab.grant('secret');
   let users = 0;
@@ -28,7 +28,7 @@ sourceContract(async (): Promise<ContractServer> => {
       return {
         folder: 'INBOX',
         source: ({ password = 'secret' } = {}) =>
-          new GraphMailbox(graphSettings(host, { mailbox: address }), tokensOf(password)).source(),
+          new GraphMailbox(graphSettings(lab.host, { mailbox: address }), tokensOf(password)).source(),
         deliver: async (message, { internalDate } = {}) =>
           void lab.deliver(address, message, internalDate ? { receivedDateTime: internalDate } : {}),
         deliverMany: async (count, make) => {

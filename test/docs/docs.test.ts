@@ -8,6 +8,7 @@ import { auditCommand } from '../../src/cli/audit.ts';
 import { clientCommand } from '../../src/cli/client.ts';
 import { configCommand } from '../../src/cli/config.ts';
 import { demoCommand } from '../../src/cli/demo.ts';
+import { destinationCommand } from '../../src/cli/destination.ts';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { importCommand } from '../../src/cli/import.ts';
 import { mailboxCommand } from '../../src/cli/mailbox.ts';
@@ -109,6 +110,7 @@ describe('documentation', () => {
       clientCommand(),
       configCommand(),
       demoCommand(),
+      destinationCommand(),
       doctorCommand(),
       importCommand(),
       mailboxCommand(),
@@ -154,10 +156,10 @@ function check(line: string, commands: readonly Command[]): string | null {
   const top = commands.find((command) => command.name() === words[0]);
   if (top === undefined) return `there is no command ${words[0]}`;
   let command = top;
-  if (top.commands.length > 0) {
-    const names = (words[1] ?? '').split('|');
-    const subs = names.map((name) => top.commands.find((sub) => sub.name() === name));
-    if (subs.includes(undefined)) return `there is no command ${words[0]} ${words[1]}`;
+  for (let at = 1; command.commands.length > 0; at += 1) {
+    const names = (words[at] ?? '').split('|');
+    const subs = names.map((name) => command.commands.find((sub) => sub.name() === name));
+    if (subs.includes(undefined)) return `there is no command ${words.slice(0, at + 1).join(' ')}`;
     command = subs[0]!;
   }
   const options = command.options.map((option) => option.long);

@@ -44,8 +44,13 @@ describe('penstock demo', () => {
     const { demo, folder } = await startDemo(['--once']);
     expect(await demo.ended, demo.output).toEqual({ code: 0, signal: null });
     const text = demo.stdout;
-    expect(text).toContain('200 messages went from the mailbox through rules into records');
-    expect(text).toContain('200 on the server, 200 accounted for, 0 unaccounted.');
+    expect(text).toContain('200 messages went from 4 mailboxes through rules into records');
+    // A mailbox of each kind, of which no message is missing.
+    const rows = [...text.matchAll(/^ +(IMAP|POP3|Graph|Gmail|all) .*? (\d+) +(\d+) {2}/gm)];
+    expect(rows.map(([, name]) => name)).toEqual(['IMAP', 'POP3', 'Graph', 'Gmail', 'all']);
+    for (const [row, , onServer, accountedFor] of rows) expect(accountedFor, row).toBe(onServer);
+    expect(rows.at(-1)![2]).toBe('200');
+    expect(text).toContain('200 on the servers, 200 accounted for, 0 unaccounted.');
     expect(text).toContain('Every message became what it should.');
     for (const words of [
       'ticket created',
@@ -78,12 +83,14 @@ describe('penstock demo', () => {
     );
     await demo.waitForLine(/New mail keeps coming/, DEMO_MS);
     const report = JSON.parse(demo.stdout.slice(0, demo.stdout.indexOf('\n}\n') + 2)) as DemoReport;
-    expect(report).toMatchObject({
-      missing: [],
-      unmet: [],
-      audit: { listed: 40, accounted: 40, unaccounted: 0 },
-    });
-    const arrival = /^\d\d:\d\d:\d\d {2}\S+ .*PROBLEM Service Alert.* rule: Monitoring alerts {2}\d+ ms$/;
+    expect(report).toMatchObject({ missing: [], unmet: [] });
+    expect(report.mailboxes.map(({ name }) => name)).toEqual(['IMAP', 'POP3', 'Graph', 'Gmail']);
+    for (const { delivered, listed, accounted } of report.mailboxes) {
+      expect(delivered).toBeGreaterThan(0);
+      expect([listed, accounted]).toEqual([delivered, delivered]);
+    }
+    const arrival =
+      /^\d\d:\d\d:\d\d {2}(IMAP|POP3|Graph|Gmail) +\S+ .*PROBLEM Service Alert.* rule: Monitoring alerts {2}\d+ ms$/;
     await demo.waitForLine(arrival, 30_000);
     expect((await fetch(`${report.api.url}/health/ready`)).status).toBe(200);
     const ended = await demo.stop('SIGINT', 12_000);

@@ -56,6 +56,7 @@ class Actor {
       pool: { run: analyse },
       timeouts: { messageMs: LIMITS.parseTimeoutMs, perMegabyteMs: LIMITS.parseTimeoutPerMegabyteMs },
       instanceId: site.runtime.instanceId,
+      destinations: async () => [],
       policyOf: (mailboxId) => policies.of(mailboxId),
     });
     const sources = new MailSources(db, site.runtime.keys);

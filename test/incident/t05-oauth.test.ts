@@ -1,7 +1,6 @@
 /** Credentials that expire without anyone noticing (osTicket#6455, #6513, itop#224): tokens, on a real database. */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { LabOauthServer } from '../../src/lab/oauth/server.ts';
-import { firstUsable } from '../../src/source/oauth/first-usable.ts';
 import type { TokenEvent } from '../../src/source/oauth/token-service.ts';
 import { addKey, dropOldKeys } from '../../src/store/keyring.ts';
 import { forgetTokens, tokenStandings } from '../../src/store/oauth-tokens.ts';
@@ -10,6 +9,7 @@ import {
   byRefreshToken,
   bySecret,
   entraCredential,
+  loginsOf,
   startOauth,
   startTokenLab,
   type TokenLab,
@@ -273,18 +273,22 @@ describe('several credentials of a mailbox', () => {
     });
     const good = entraCredential(server, bySecret('secret'), { id: `${id()}:c` });
     const service = lab.service();
+    const used: string[] = [];
+    const logins = loginsOf(service, [dead, broken, good], { used: (name) => void used.push(name) });
+    const token = await service.token(good);
     for (let round = 0; round < 3; round += 1) {
-      expect(await firstUsable(service, [dead, broken, good])).toMatchObject({ credential: { id: good.id } });
+      expect(await logins.get()).toEqual({ kind: 'xoauth2', token });
     }
+    expect(used).toEqual([good.id]);
     expect(server.count('token')).toBe(2);
     const standings = await tokenStandings(lab.connection.db, [dead.id, broken.id, good.id]);
     expect(
       standings.sort((a, b) => (a.credential < b.credential ? -1 : 1)).map((row) => row.failure?.code),
     ).toEqual(['credential_expired', 'connect_failed', undefined]);
     // One may recover by itself, so waiting is right.
-    await expect(firstUsable(service, [dead, broken])).rejects.toMatchObject({ code: 'connect_failed' });
-    await expect(firstUsable(service, [dead])).rejects.toMatchObject({ code: 'credential_expired' });
-    await expect(firstUsable(service, [])).rejects.toMatchObject({ code: 'validation_failed' });
+    await expect(loginsOf(service, [dead, broken]).get()).rejects.toMatchObject({ code: 'connect_failed' });
+    await expect(loginsOf(service, [dead]).get()).rejects.toMatchObject({ code: 'credential_expired' });
+    await expect(loginsOf(service, []).get()).rejects.toMatchObject({ code: 'validation_failed' });
   });
 });
 

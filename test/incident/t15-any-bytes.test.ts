@@ -98,6 +98,7 @@ class Desk {
       pool: { run: async (task) => structuredClone(await analyse(structuredClone(task))) },
       timeouts: { messageMs: 60_000, perMegabyteMs: 0 },
       instanceId,
+      destinations: async () => [],
       policyOf: (id) => policies.of(id),
     });
   }

@@ -2,11 +2,8 @@
 import { expect, it, onTestFinished, vi } from 'vitest';
 import type { LabPush } from '../../src/lab/gmail/watches.ts';
 import { call } from '../../src/lab/graph/notifier.ts';
-import { GmailApi } from '../../src/source/gmail/api.ts';
 import { pushKeys } from '../../src/source/gmail/push.ts';
-import { DEFAULT_GMAIL_OPTIONS } from '../../src/source/gmail/settings.ts';
-import { gmailWatch } from '../../src/source/gmail/watch.ts';
-import { deliver, fixedToken, startGmailLab } from '../support/gmail-lab.ts';
+import { deliver, startGmailLab } from '../support/gmail-lab.ts';
 import { labCertificate } from '../support/graph-lab.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { startOauth } from '../support/oauth.ts';
@@ -21,19 +18,11 @@ const addresses = { graph: null, gmail: 'projects/my-project/topics/gmail' };
 async function start() {
   const [lab, oauth] = await Promise.all([startGmailLab(), startOauth()]);
   const mailbox = lab.addUser(ADDRESS);
-  const settings = {
-    user: ADDRESS,
-    tokens: fixedToken(`token-${ADDRESS}`),
-    folders: ['INBOX'],
-    maxMessageBytes: 1_000_000,
-    rootUrl: lab.server.rootUrl,
-    tlsCa: lab.server.certificate.cert,
-  };
   const push = await startPush({
     kind: 'gmail',
     // Nothing but a push or the poll makes it look.
     source: lab.source(ADDRESS, {}, { hintMs: 3_600_000 }),
-    subscriptions: gmailWatch(() => new GmailApi(settings, DEFAULT_GMAIL_OPTIONS)),
+    subscriptions: lab.watch(ADDRESS),
     settings: { pollSeconds: 3_600 },
     gmail: { account: ACCOUNT, keys: pushKeys(oauth.jwksUrl, oauth.certificate.cert) },
   });
@@ -76,6 +65,7 @@ it('Gmail tells of mail, and it comes into the ledger once, however often it tel
   await gmail.untilStored('told');
   await gmail.settled();
   expect(gmail.answers).toEqual([204, 204, 204]);
+  expect(gmail.toldOf('mailbox.listed').find(({ added }) => added > 0)).toMatchObject({ by: 'notification' });
   expect(await gmail.row()).toMatchObject({ notified_at: expect.any(Date) });
 });
 

@@ -1,7 +1,7 @@
 /** Being told of new mail by Graph, from the subscription to the ledger, and what happens when something of that fails. */
 import { sql } from 'kysely';
 import { describe, expect, it, vi } from 'vitest';
-import { graphSubscriptions } from '../../src/source/graph/subscription.ts';
+import { createSubscription, graphSubscriptions } from '../../src/source/graph/subscription.ts';
 import type { MailboxSettings } from '../../src/store/mailbox-settings.ts';
 import { deleteMailbox } from '../../src/store/mailboxes.ts';
 import { subscriptionStandings } from '../../src/store/subscriptions.ts';
@@ -90,6 +90,38 @@ describe('push from Graph', () => {
     await graph.untilStored('m');
   });
 
+  it('whose answer gets lost when it is made leaves no other one behind', async () => {
+    const graph = await start();
+    await graph.startPolling();
+    graph.lab.server.faults.add({ at: 'create-subscription', action: { do: 'act-and-reset' }, times: 1 });
+    const keeper = graph.keeper(graph.addresses);
+    await keeper.review();
+    const [lost] = graph.atGraph();
+    expect(lost).toBeDefined();
+    expect(await graph.row()).toMatchObject({ provider_id: null, failures: 1 });
+    // Subscriptions of others, which the same application has.
+    const client = graph.lab.mailbox().client();
+    const others = await createSubscription(client, 'inbox', `${graph.url}/notifications/graph?other`, 's');
+    client.close();
+    await graph.passTime(1);
+    await keeper.review();
+    const made = (await graph.row())?.provider_id as string;
+    expect(graph.atGraph().sort()).toEqual([others.id, made].sort());
+    expect(made).not.toBe(lost);
+  });
+
+  it('whose making a stop breaks off leaves no other one behind either', async () => {
+    const graph = await start();
+    await graph.startPolling();
+    graph.lab.server.faults.add({ at: 'create-subscription', action: { do: 'act-and-reset' }, times: 1 });
+    const keeper = graph.keeper(graph.addresses);
+    await keeper.review();
+    // As a process leaves it that was stopped in mid-turn.
+    await sql`update subscription set failures = 0, next_attempt_at = now()`.execute(graph.db);
+    await graph.keeper(graph.addresses).review();
+    expect(graph.atGraph()).toEqual([(await graph.row())?.provider_id]);
+  });
+
   it('refused by the handshake is tried again later, and mail is taken meanwhile', async () => {
     const graph = await start({ pollSeconds: 1 });
     await graph.startPolling();
@@ -98,7 +130,14 @@ describe('push from Graph', () => {
     expect(graph.toldOf('subscription.failed')).toMatchObject([{ code: 'push_refused', consecutive: 1 }]);
     expect(await graph.row()).toMatchObject({ failures: 1, error_code: 'push_refused', provider_id: null });
     expect(await subscriptionStandings(graph.db)).toEqual([
-      { mailboxId: graph.mailboxId, failures: 1, expiresAt: null, notifiedAt: null },
+      {
+        mailboxId: graph.mailboxId,
+        failures: 1,
+        expiresAt: null,
+        notifiedAt: null,
+        providerId: null,
+        live: false,
+      },
     ]);
     // Not before its time.
     await keeper.review();

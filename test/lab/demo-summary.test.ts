@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  type DemoMailboxRow,
   type DemoRecord,
   type DemoReport,
   demoRecord,
@@ -20,6 +21,7 @@ function record(changes: Partial<DemoRecord> = {}): DemoRecord {
     id: 1,
     name: '0001-plain',
     kind: 'plain',
+    mailbox: 'IMAP',
     from: 'tom@larkfield.example',
     subject: 'Printer',
     class: 'human',
@@ -33,13 +35,19 @@ function record(changes: Partial<DemoRecord> = {}): DemoRecord {
   };
 }
 
+function mailboxRow(changes: Partial<DemoMailboxRow> = {}): DemoMailboxRow {
+  const delivered = changes.delivered ?? 1;
+  const found = { listed: delivered, accounted: delivered, unaccounted: 0 };
+  return { name: 'IMAP', told: 'IDLE', delivered, ...found, ...changes };
+}
+
 function report(changes: Partial<DemoReport> = {}): DemoReport {
   const records = changes.records ?? [record()];
   return {
     records,
     missing: [],
     unmet: unmetExpectations(records),
-    audit: { listed: records.length, accounted: records.length, unaccounted: 0 },
+    mailboxes: [mailboxRow({ delivered: records.length })],
     seconds: { start: 3.2, intake: 2, total: 6.1 },
     api: {
       url: 'http://127.0.0.1:4321',
@@ -70,11 +78,17 @@ describe('a record of the demo', () => {
   ];
 
   it('is put together from list and trace', () => {
-    const made = demoRecord(sample, Date.parse(at) - 250, { id: 5, status: 2, processedAt: at, trace });
+    const made = demoRecord(sample, 'Graph', Date.parse(at) - 250, {
+      id: 5,
+      status: 2,
+      processedAt: at,
+      trace,
+    });
     expect(made).toEqual({
       id: 5,
       name: sample.name,
       kind: 'alert-problem',
+      mailbox: 'Graph',
       from: 'monitoring@watch.example.net',
       subject: sample.subject,
       class: 'auto-generated',
@@ -100,7 +114,7 @@ describe('a record of the demo', () => {
         final: true,
       },
     ];
-    const made = demoRecord(sample, 0, { id: 5, status: 5, processedAt: null, trace: failed });
+    const made = demoRecord(sample, 'Graph', 0, { id: 5, status: 5, processedAt: null, trace: failed });
     expect(made).toMatchObject({
       outcome: 'quarantine',
       class: null,
@@ -146,7 +160,9 @@ describe('expectations', () => {
     [report(), true],
     [report({ missing: ['0002-plain'] }), false],
     [report({ unmet: ['x'] }), false],
-    [report({ audit: { listed: 2, accounted: 1, unaccounted: 1 } }), false],
+    [report({ mailboxes: [mailboxRow(), mailboxRow({ accounted: 0, unaccounted: 1 })] }), false],
+    // It could not be listed.
+    [report({ mailboxes: [mailboxRow(), mailboxRow({ listed: 0, accounted: 0 })] }), false],
   ])('decide the exit code (%#)', (made, expected) => {
     expect(isAsItShouldBe(made)).toBe(expected);
   });
@@ -195,7 +211,7 @@ describe('the summary', () => {
 
   it('counts, explains, proves and shows where to look', () => {
     const text = renderSummary(report({ records, unmet: [] }));
-    expect(text).toContain('3 messages went from the mailbox through rules into records in 2.0 s (2/s).');
+    expect(text).toContain('3 messages went from 1 mailboxes through rules into records in 2.0 s (2/s).');
     expect(text).toMatch(/ticket created +1\n/);
     expect(text).toMatch(/quarantined +1\n/);
     expect(text).toMatch(/not read +1\n/);
@@ -203,7 +219,7 @@ describe('the summary', () => {
     expect(text).toMatch(/1 +Printer +ticket created +7 +no rule matched, and it belongs to no ticket\n/);
     expect(text).toMatch(/2 +Printer +ignored +rule "Newsletters"\n/);
     expect(text).toMatch(/3 +Printer +quarantined +Too deep. \(mime_limit\)\n/);
-    expect(text).toContain('3 on the server, 3 accounted for, 0 unaccounted.');
+    expect(text).toContain('3 on the servers, 3 accounted for, 0 unaccounted.');
     expect(text).toContain('Every message became what it should.');
     for (const place of [
       'http://127.0.0.1:4321/docs',
@@ -214,6 +230,19 @@ describe('the summary', () => {
       expect(text).toContain(place);
     }
     expect(text).toContain('/api/incomingemail/2/trace');
+  });
+
+  it('has a row for each mailbox, and one for all', () => {
+    const mailboxes = [
+      mailboxRow({ delivered: 2 }),
+      mailboxRow({ name: 'Graph', told: 'notifications', delivered: 5, listed: 1, accounted: 1 }),
+    ];
+    const [ignored, quarantined] = [records[1]!, { ...records[2]!, mailbox: 'Graph' }];
+    const text = renderSummary(report({ records: [records[0]!, ignored, quarantined], mailboxes }));
+    expect(text).toMatch(/IMAP +IDLE +2 +2 +1 ignored, 1 ticket created\n/);
+    expect(text).toMatch(/Graph +notifications +1 +1 +1 quarantined\n/);
+    expect(text).toMatch(/all +3 +3 +1 ignored, 1 quarantined, 1 ticket created\n/);
+    expect(text).toContain('Graph: 5 were delivered, and the audit found 1 on the server.');
   });
 
   it('names what is not as it should be, and not without end', () => {
@@ -251,7 +280,7 @@ describe('the line of a message that came later', () => {
   it('says who, what and why', () => {
     const line = renderArrival(record({ rule: 'Orders' }), new Date(at));
     expect(line).toMatch(
-      /^\d\d:30:00 {2}tom@larkfield.example +Printer +ticket created #7 +rule: Orders {2}40 ms$/,
+      /^\d\d:30:00 {2}IMAP {3}tom@larkfield.example +Printer +ticket created #7 +rule: Orders {2}40 ms$/,
     );
   });
 });

@@ -3,10 +3,10 @@ import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { makeCertificate } from '../../src/lab/certificate.ts';
 import { CommandSyntaxError, parseCommand } from '../../src/lab/imap/command-parser.ts';
-import { CommandReader } from '../../src/lab/imap/command-reader.ts';
 import { decodeFolderName, encodeFolderName, matchesPattern } from '../../src/lab/imap/folder-name.ts';
 import { cutPartial, endOfHeader, parseBodyItem, sectionBytes } from '../../src/lab/imap/message-sections.ts';
 import { formatSequenceSet, inRanges, parseSequenceSet } from '../../src/lab/imap/sequence-set.ts';
+import { CommandReader } from '../../src/lab/wire/command-reader.ts';
 
 describe('sequence sets', () => {
   it('n:* includes the last number even when n is larger', () => {

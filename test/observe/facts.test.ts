@@ -166,6 +166,7 @@ describe('facts when something does not answer', () => {
       mailboxes: [],
       heldUp: [],
       credentialEnds: [],
+      failingCredentials: [],
     });
     await lost.close();
   });

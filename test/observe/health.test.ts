@@ -39,6 +39,7 @@ const wellFacts: HealthFacts = {
   backlog: { waiting: 3, oldestSeconds: 1 },
   mailboxes: [wellMailbox],
   staleIntervals: 3,
+  destinations: [],
 };
 
 interface MailboxCase {

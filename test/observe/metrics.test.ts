@@ -14,10 +14,19 @@ const facts: Facts = {
   diskFreeBytes: 1e12,
   backlog: { waiting: 40, oldestSeconds: 12.5 },
   staleIntervals: 3,
+  destinations: [],
   heldUp: [{ mailboxId: 1, why: 'quarantined', messages: 4 }],
   subscriptions: [
-    { mailboxId: 1, expiresAt: new Date('2026-03-03T12:00:00Z'), notifiedAt: null, failures: 2 },
+    {
+      mailboxId: 1,
+      expiresAt: new Date('2026-03-03T12:00:00Z'),
+      notifiedAt: null,
+      providerId: 's',
+      live: true,
+      failures: 2,
+    },
   ],
+  failingCredentials: [{ mailboxId: 1, failing: 0 }],
   credentialEnds: [{ mailboxId: 1, at: new Date('2026-03-01T00:00:00Z') }],
   outgoing: [{ mailboxId: 1, waiting: 3, inDoubt: 1, pausedErrors: 0 }],
   mailboxes: [
@@ -71,6 +80,35 @@ describe('metrics from events', () => {
     ]);
     expect(await lines(metrics, 'subscription_errors_total')).toEqual([
       'penstock_subscription_errors_total{mailbox="1",class="temporary",code="push_refused"} 1',
+    ]);
+  });
+
+  it('counts what became of tokens and notifications, and new mail by what made us look', async () => {
+    const { events, metrics } = start();
+    events.emit('pull.answered', { messages: 3 });
+    events.emit('pull.failed', { code: 'connect_failed', message: 'no', retryInMs: 1, consecutive: 1 });
+    events.emit('token.renewed', { mailbox: 1, lifeSeconds: 3_600 });
+    expect(await lines(metrics, 'token_renewals_total')).toEqual([
+      'penstock_token_renewals_total{mailbox="1"} 1',
+    ]);
+    events.emit('subscription.changed', { mailbox: 1, folder: '', did: 'renewed' });
+    expect(await lines(metrics, 'subscription_changes_total')).toEqual([
+      'penstock_subscription_changes_total{mailbox="1",did="renewed"} 1',
+    ]);
+    expect(await lines(metrics, 'notification_pulls_total')).toEqual([
+      'penstock_notification_pulls_total{result="answered"} 1',
+      'penstock_notification_pulls_total{result="failed"} 1',
+    ]);
+    for (const [by, added] of [
+      ['notification', 3],
+      ['interval', 1],
+      ['notification', 0],
+    ] as const) {
+      events.emit('mailbox.listed', { mailbox: 1, milliseconds: 5, added, by });
+    }
+    expect(await lines(metrics, 'mailbox_found_messages_total')).toEqual([
+      'penstock_mailbox_found_messages_total{mailbox="1",by="notification"} 3',
+      'penstock_mailbox_found_messages_total{mailbox="1",by="interval"} 1',
     ]);
   });
 
@@ -262,6 +300,7 @@ describe('metrics from facts', () => {
       mailboxes: [],
       heldUp: [],
       credentialEnds: [],
+      failingCredentials: [],
     };
     for (const name of [
       'mailbox_healthy',

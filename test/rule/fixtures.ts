@@ -1,54 +1,16 @@
 import type { Address, ParsedMessage } from '../../src/message/message.ts';
+import { blankRule, blankSlot } from '../../src/rule/blank-rule.ts';
 import type { FieldMapping, Rule, RulePattern, TagSlot } from '../../src/rule/rule.ts';
-
-export const emptySlot = (): TagSlot => ({
-  startTag: '',
-  endTag: '',
-  length: 0,
-  useEndOfLine: false,
-  fieldName: '',
-});
 
 /** A rule without conditions that asks for a ticket; the test says what matters to it. */
 export function makeRule(changes: Partial<Rule> = {}): Rule {
   const id = changes.id ?? 1;
   return {
+    ...blankRule(),
     id,
     guid: `00000000-0000-0000-0000-${String(id).padStart(12, '0')}`,
     name: `rule ${id}`,
-    type: 'help_request',
     enabled: true,
-    mailboxId: null,
-    sequence: 0,
-    from: '',
-    fromExact: false,
-    to: '',
-    toExact: false,
-    matchCcAndBcc: false,
-    subject: '',
-    body: '',
-    scanFullBody: true,
-    matchOnAttachment: false,
-    attachmentName: '',
-    attachmentMatch: 'contains',
-    patterns: [],
-    slots: [emptySlot(), emptySlot(), emptySlot(), emptySlot(), emptySlot(), emptySlot()],
-    userMatch: 'address',
-    userFromTicket: false,
-    fieldMappings: [],
-    closeString: '',
-    alwaysCloseAlerts: false,
-    closedAlertsReadStatus: 'global',
-    ticketTypeId: -1,
-    privateActions: false,
-    dontSendAcknowledgement: false,
-    dontUpdateFromAddress: false,
-    responseTemplateId: 0,
-    pagerDuty: false,
-    pagerDutyAgentId: 0,
-    pagerDutyService: '',
-    pagerDutyServiceName: '',
-    splunkOnCall: false,
     ...changes,
   };
 }
@@ -60,7 +22,7 @@ export function ruleWithSlot(
   changes: Partial<Rule> = {},
 ): Rule {
   const rule = makeRule(changes);
-  rule.slots[number - 1] = { ...emptySlot(), ...slot };
+  rule.slots[number - 1] = { ...blankSlot(), ...slot };
   return rule;
 }
 

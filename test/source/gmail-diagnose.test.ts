@@ -10,7 +10,7 @@ import { GMAIL_API_SCOPE } from '../../src/source/oauth/authority.ts';
 import type { DiagnosisStep } from '../../src/source/source.ts';
 import { onCleanup } from '../support/cleanup.ts';
 import { simpleMessage } from '../support/messages.ts';
-import { entraCredential, startOauth, startTokenLab, type TokenLab } from '../support/oauth.ts';
+import { entraCredential, loginsOf, startOauth, startTokenLab, type TokenLab } from '../support/oauth.ts';
 
 const ADDRESS = 'desk@example.com';
 const ACCOUNT = 'penstock@project.iam.gserviceaccount.com';
@@ -55,7 +55,7 @@ async function diagnose(
   );
   const source = gmailSource({
     user: ADDRESS,
-    tokens: accessTokens(tokens.service(), [credential]),
+    tokens: accessTokens(loginsOf(tokens.service(), [credential])),
     folders: ['INBOX'],
     maxMessageBytes: 1_000_000,
     rootUrl: gmail.rootUrl,

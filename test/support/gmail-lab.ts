@@ -2,11 +2,18 @@
 import { simpleParser } from 'mailparser';
 import type { LabMailbox } from '../../src/lab/gmail/mail-store.ts';
 import { LabGmailServer } from '../../src/lab/gmail/server.ts';
+import { GmailApi } from '../../src/source/gmail/api.ts';
 import { gmailSource } from '../../src/source/gmail/gmail-source.ts';
-import type { GmailOptions, GmailSettings } from '../../src/source/gmail/settings.ts';
+import {
+  DEFAULT_GMAIL_OPTIONS,
+  type GmailOptions,
+  type GmailSettings,
+} from '../../src/source/gmail/settings.ts';
+import { gmailWatch } from '../../src/source/gmail/watch.ts';
 import type { AccessTokens } from '../../src/source/oauth/access-tokens.ts';
 import { GMAIL_API_SCOPE } from '../../src/source/oauth/authority.ts';
 import type { Source } from '../../src/source/source.ts';
+import type { Subscriptions } from '../../src/source/subscriptions.ts';
 import { onCleanup } from './cleanup.ts';
 
 /** Quick, and with a quota that no test reaches. */
@@ -16,6 +23,8 @@ export interface GmailLab {
   server: LabGmailServer;
   addUser(address: string): LabMailbox;
   source(address: string, changes?: Partial<GmailSettings>, options?: Partial<GmailOptions>): Source;
+  /** How Gmail is asked to tell of mail to this address. */
+  watch(address: string): Subscriptions;
 }
 
 /** Always the same token. */
@@ -35,6 +44,14 @@ export async function startGmailLab(): Promise<GmailLab> {
   });
   await server.start();
   onCleanup(() => server.stop());
+  const settings = (address: string): GmailSettings => ({
+    user: address,
+    tokens: fixedToken(`token-${address}`),
+    folders: ['INBOX'],
+    maxMessageBytes: 50 * 1024 * 1024,
+    rootUrl: server.rootUrl,
+    tlsCa: server.certificate.cert,
+  });
   return {
     server,
     addUser(address) {
@@ -42,18 +59,8 @@ export async function startGmailLab(): Promise<GmailLab> {
       return server.addUser(address);
     },
     source: (address, changes, options) =>
-      gmailSource(
-        {
-          user: address,
-          tokens: fixedToken(`token-${address}`),
-          folders: ['INBOX'],
-          maxMessageBytes: 50 * 1024 * 1024,
-          rootUrl: server.rootUrl,
-          tlsCa: server.certificate.cert,
-          ...changes,
-        },
-        { ...QUICK, ...options },
-      ),
+      gmailSource({ ...settings(address), ...changes }, { ...QUICK, ...options }),
+    watch: (address) => gmailWatch(() => new GmailApi(settings(address), DEFAULT_GMAIL_OPTIONS)),
   };
 }
 

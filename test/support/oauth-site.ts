@@ -3,6 +3,7 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { onTestFinished } from 'vitest';
+import type { LabMailbox as GmailMailbox } from '../../src/lab/gmail/mail-store.ts';
 import { LabGmailServer } from '../../src/lab/gmail/server.ts';
 import { LabGraphServer } from '../../src/lab/graph/server.ts';
 import { LabImapServer } from '../../src/lab/imap/server.ts';
@@ -23,7 +24,17 @@ import { createMailbox, type Mailbox } from '../../src/store/mailboxes.ts';
 import { writeSecret } from '../../src/store/secrets.ts';
 import { labCertificate } from './graph-lab.ts';
 import { startOauth } from './oauth.ts';
-import { Site } from './site.ts';
+import { type Backend, Site } from './site.ts';
+
+export const KINDS: readonly SourceKind[] = ['imap', 'pop3', 'graph', 'gmail'];
+
+/** The strongest that each kind can do on its server. */
+export const EFFECTS: Record<SourceKind, Partial<MailboxSettings>> = {
+  imap: { after: 'move', afterFolder: 'Done' },
+  pop3: { after: 'delete' },
+  graph: { after: 'move', afterFolder: 'Done' },
+  gmail: { after: 'move', afterFolder: 'Done' },
+};
 
 export const DESK = 'desk@example.org';
 const SECRET = 'the-client-secret';
@@ -34,6 +45,8 @@ export interface OauthSite {
   oauth: LabOauthServer;
   graph: LabGraphServer;
   gmail: LabGmailServer;
+  /** The mailbox of {@link DESK} there. */
+  onGmail: GmailMailbox;
   imap: LabImapServer;
   pop3: LabPop3Server;
   /** How {@link DESK} is reached and logged in to over each kind. */
@@ -44,32 +57,56 @@ export interface OauthSite {
   };
   addMailbox(kind: SourceKind, changes?: Partial<MailboxSettings>): Promise<Mailbox>;
   deliver(kind: SourceKind, bytes: Buffer): void;
-  /** How many messages are in the inbox. */
-  inInbox(kind: SourceKind): number;
+  /** What is in the inbox, byte for byte. */
+  inInbox(kind: SourceKind): Buffer[];
+  /** Another client deletes the messages with this text in them. */
+  remove(kind: SourceKind, text: string): void;
+  /** The access token that the server of this kind saw last is good no more. */
+  endToken(kind: SourceKind): void;
+  /** The server forgets what it had told us: UIDVALIDITY, unique-ids, delta tokens, history. Messages stay. */
+  loseCursor(kind: SourceKind): void;
 }
 
+let serviceKeys: ReturnType<typeof generateKeyPairSync> | undefined;
+
 /** Everything ends with the test. */
-export async function startOauthSite(): Promise<OauthSite> {
-  const site = await Site.start({ backend: 'postgres' });
+export async function startOauthSite(backend: Backend = 'postgres'): Promise<OauthSite> {
+  const site = await Site.start({ backend });
+  // None is lost on a busy machine; whoever dies with one is helped by passTime.
+  site.env.PENSTOCK_LEASE_SECONDS = '30';
   const oauth = await startOauth();
   const certificate = labCertificate();
-  const holderOf = (token: string) => oauth.grants.holderOf(token);
+  const inUse = new Map<SourceKind, string>();
+  const ended = new Set<string>();
+  const holderOf = (kind: SourceKind, token: string) => {
+    inUse.set(kind, token);
+    return ended.has(token) ? null : oauth.grants.holderOf(token);
+  };
   const graph = new LabGraphServer({
+    notificationCa: certificate.cert,
     certificate,
-    grantOf: (token) =>
-      holderOf(token)?.scope.startsWith('https://graph.')
-        ? { roles: new Set(['read', 'write', 'send']), mailboxes: null }
-        : null,
+    grantOf(token) {
+      const holder = holderOf('graph', token);
+      if (!holder?.scope.startsWith('https://graph.')) return null;
+      // A person opens their own mailbox, an application all of them.
+      const mailboxes = holder.user === null ? null : new Set([holder.user]);
+      return { roles: new Set(['read', 'write', 'send']), mailboxes };
+    },
   });
   const gmail = new LabGmailServer({
     certificate,
     callerOf(token) {
-      const holder = holderOf(token);
+      const holder = holderOf('gmail', token);
       return holder?.user ? { user: holder.user, scope: holder.scope } : null;
     },
   });
   const imap = new LabImapServer({ certificate, tls: 'implicit' });
-  const pop3 = new LabPop3Server({ certificate, tls: 'implicit', store: imap.store });
+  let idEpoch = 1;
+  const pop3 = new LabPop3Server({
+    certificate,
+    tls: 'implicit',
+    uniqueId: ({ uid }) => `${idEpoch}.${uid}`,
+  });
   await Promise.all([graph.start(), gmail.start(), imap.start(), pop3.start()]);
   onTestFinished(async () => {
     for (const { faults } of [graph, gmail, imap, pop3]) faults.clear();
@@ -77,9 +114,14 @@ export async function startOauthSite(): Promise<OauthSite> {
   });
   graph.addMailbox(DESK);
   const onGmail = gmail.addUser(DESK);
-  imap.addUser(DESK, { accepts: (token) => holderOf(token)?.scope.includes('outlook.office') === true });
+  for (const [kind, server] of Object.entries({ imap, pop3 })) {
+    const accepts = (token: string) =>
+      holderOf(kind as SourceKind, token)?.scope.includes('outlook.office') === true;
+    server.addUser(DESK, { password: 'the-password', accepts });
+  }
 
-  const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  serviceKeys ??= generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const keys = serviceKeys;
   oauth.grants.clients.set('app', { secret: SECRET });
   oauth.grants.serviceAccounts.set(ACCOUNT, {
     publicKey: keys.publicKey.export({ type: 'spki', format: 'pem' }) as string,
@@ -90,6 +132,9 @@ export async function startOauthSite(): Promise<OauthSite> {
   const refreshToken = oauth.grants.issueRefreshToken(DESK, scope);
   const tlsCa = [oauth.certificate.cert, certificate.cert].join('\n');
   const application = { clientId: 'app', tenant: 'lab-tenant', tokenUrl: oauth.microsoftUrl('token') };
+
+  const stores = { imap: imap.store, pop3: pop3.store };
+  const inbox = () => graph.mailbox(DESK).folder('inbox')!;
 
   const login: OauthSite['login'] = (kind) => {
     switch (kind) {
@@ -130,6 +175,7 @@ export async function startOauthSite(): Promise<OauthSite> {
     oauth,
     graph,
     gmail,
+    onGmail,
     imap,
     pop3,
     login,
@@ -157,11 +203,30 @@ export async function startOauthSite(): Promise<OauthSite> {
       site.delivered.push({ user: kind, uid: site.delivered.length + 1, bytes });
       if (kind === 'graph') graph.deliver(DESK, bytes);
       else if (kind === 'gmail') onGmail.add(bytes, ['INBOX', 'UNREAD']);
-      else imap.deliver(DESK, 'INBOX', bytes);
+      else stores[kind].deliver(DESK, 'INBOX', bytes);
     },
     inInbox(kind) {
-      if (kind === 'graph') return graph.mailbox(DESK).folder('inbox')!.messages.length;
-      return kind === 'gmail' ? onGmail.withLabels(['INBOX'], false).length : imap.messages(DESK).length;
+      if (kind === 'graph') return inbox().messages.map(({ content }) => content.bytes());
+      if (kind === 'gmail') return onGmail.withLabels(['INBOX'], false).map(({ raw }) => raw);
+      return stores[kind].folder(DESK, 'INBOX').messages.map(({ content }) => content.bytes());
+    },
+    remove(kind, text) {
+      if (kind === 'graph') {
+        for (const message of inbox().messages)
+          if (message.content.bytes().includes(text)) graph.mailbox(DESK).remove(message);
+      } else if (kind === 'gmail') {
+        for (const { id, raw } of [...onGmail.messages.values()]) if (raw.includes(text)) onGmail.delete(id);
+      } else {
+        const folder = stores[kind].folder(DESK, 'INBOX');
+        folder.remove(new Set(folder.messages.filter(({ content }) => content.bytes().includes(text))));
+      }
+    },
+    endToken: (kind) => void ended.add(inUse.get(kind)!),
+    loseCursor(kind) {
+      if (kind === 'graph') graph.delta.expire();
+      else if (kind === 'gmail') onGmail.expireHistory();
+      else if (kind === 'imap') imap.bumpUidValidity(DESK, 'INBOX');
+      else idEpoch += 1;
     },
   };
 }

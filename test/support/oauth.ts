@@ -1,6 +1,7 @@
 /** A lab authorization server that ends with the test file, and credentials for it. */
 import { join } from 'node:path';
 import { LabOauthServer } from '../../src/lab/oauth/server.ts';
+import { type LoginReport, type Logins, makeLogins } from '../../src/source/logins.ts';
 import type { Credential, Grant } from '../../src/source/oauth/credential.ts';
 import { TokenService, type TokenServiceOptions } from '../../src/source/oauth/token-service.ts';
 import { type Connection, openDatabase } from '../../src/store/database.ts';
@@ -47,6 +48,20 @@ export const byRefreshToken = (refreshToken: string, secret = 'secret'): Grant =
   client: { kind: 'secret', secret, expiresAt: null },
   refreshToken,
 });
+
+/** What a mailbox with these credentials logs in with. */
+export function loginsOf(
+  service: TokenService,
+  credentials: readonly Credential[],
+  report: Partial<LoginReport> = {},
+): Logins {
+  const options = credentials.map((credential) => ({
+    name: credential.id,
+    with: { kind: 'oauth' as const, credential },
+    refused: false,
+  }));
+  return makeLogins(options, service, { used: () => undefined, refused: () => undefined, ...report });
+}
 
 /** A database with keys, and token services on it as other processes would have them. */
 export interface TokenLab {

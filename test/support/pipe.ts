@@ -3,9 +3,10 @@ import { onTestFinished } from 'vitest';
 import type { IntakeContext } from '../../src/intake/context.ts';
 import { makePressure } from '../../src/intake/pressure.ts';
 import { Supervisor } from '../../src/intake/supervisor.ts';
+import { tellLogin } from '../../src/login-events.ts';
 import { type EventData, type EventName, Events } from '../../src/observe/events.ts';
 import { openRuntime, type Runtime } from '../../src/runtime.ts';
-import { tellToken } from '../../src/token-events.ts';
+import type { Session, Source, SourceKind } from '../../src/source/source.ts';
 import { Work, type WorkOptions } from '../../src/work.ts';
 import { type Running, startPenstock } from './process.ts';
 import { type Site, until } from './site.ts';
@@ -16,6 +17,8 @@ export interface PipeOptions {
   work?: Partial<WorkOptions>;
   /** Without: nobody polls. */
   poll?: boolean;
+  /** Stands between pollers and their sessions, to break or change something at a certain step. */
+  wrap?(kind: SourceKind, session: Session): Session;
 }
 
 interface Told<N extends EventName = EventName> {
@@ -48,7 +51,7 @@ export class Pipe {
     const runtime = await openRuntime(await site.config(options.env), {
       borrow: false,
       onError: (error) => events.emit('engine.error', { engine: 'database', message: error.message }),
-      onToken: (event) => tellToken(events, event),
+      onLogin: (event) => tellLogin(events, event),
     });
     const sweep = { everyMs: 200, lostAfterSeconds: 1 };
     const work = await Work.start(runtime, events, { process: true, sweep, ...options.work });
@@ -61,7 +64,13 @@ export class Pipe {
     };
     const supervisor = new Supervisor(context, {
       leaseSeconds: runtime.config.poller.leaseSeconds,
-      makeSource: (mailbox) => runtime.sources.source(mailbox),
+      makeSource: async (mailbox) => {
+        const source = await runtime.sources.source(mailbox);
+        const { wrap } = options;
+        if (wrap === undefined) return source;
+        const connect: Source['connect'] = async (signal) => wrap(mailbox.kind, await source.connect(signal));
+        return { ...source, connect };
+      },
     });
     if (options.poll !== false) supervisor.start();
     const pipe = new Pipe({ runtime, work, supervisor, events, told });

@@ -23,6 +23,7 @@ import { loadKeyring } from '../../src/store/keyring.ts';
 import { defaultMailboxSettings, type MailboxSettings } from '../../src/store/mailbox-settings.ts';
 import { createMailbox } from '../../src/store/mailboxes.ts';
 import { NoticeListener } from '../../src/store/notify.ts';
+import { defaultMail } from './default-mail.ts';
 import { tempFolder } from './folder.ts';
 import { labCertificate } from './graph-lab.ts';
 import { subjectsOf } from './intake.ts';
@@ -56,6 +57,52 @@ export interface Push {
   passTime(hours: number): Promise<void>;
 }
 
+export interface Receiver {
+  url: string;
+  close(): Promise<void>;
+}
+
+export interface ReceiverOptions {
+  db: Database;
+  events: Events;
+  /** For the keys of the API. */
+  folder: string;
+  gmail?: PushOptions['gmail'];
+}
+
+/** The API over TLS, as providers reach it. To be closed before the database. */
+export async function startReceiver({ db, events, folder, gmail }: ReceiverOptions): Promise<Receiver> {
+  const { key, cert } = labCertificate();
+  const server = https.createServer({ key, cert });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const api = await buildApi({
+    db,
+    keys: await loadKeyring(join(folder, 'secret.key'), true),
+    events,
+    config: {
+      server: { host: '', port: 0, publicUrl: url, trustProxy: false, requestsPerMinute: 1_000 },
+      poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
+      destinations: { allow: [] },
+      mail: defaultMail(),
+      gmail: { topic: null, pushAccount: gmail?.account ?? null, pushAudience: null },
+    },
+    version: '0.0.0-test',
+    // Nothing else of the API is called.
+    services: {} as ApiServices,
+    ...(gmail ? { pushKeys: gmail.keys } : {}),
+  });
+  await api.ready();
+  server.on('request', (request, response) => api.routing(request, response));
+  const close = async (): Promise<void> => {
+    server.closeAllConnections();
+    server.close();
+    await api.close();
+  };
+  return { url, close };
+}
+
 /** Everything ends with the test. */
 export async function startPush(options: PushOptions): Promise<Push> {
   const database = await createTestDatabase();
@@ -71,27 +118,7 @@ export async function startPush(options: PushOptions): Promise<Push> {
   const draft = { name: 'Desk', kind: options.kind, enabled: true, settings, halo: {} };
   const { id } = await db.transaction().execute((tx) => createMailbox(tx, draft));
 
-  const { key, cert } = labCertificate();
-  const server = https.createServer({ key, cert });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const api = await buildApi({
-    db,
-    keys: await loadKeyring(join(folder, 'secret.key'), true),
-    events,
-    config: {
-      server: { host: '', port: 0, publicUrl: url, trustProxy: false, requestsPerMinute: 1_000 },
-      poller: { staleIntervals: 3, leaseSeconds: 30, connectionsPerHost: 20, connectsPerMinute: 120 },
-      gmail: { topic: null, pushAccount: options.gmail?.account ?? null, pushAudience: null },
-    },
-    version: '0.0.0-test',
-    // Nothing else of the API is called.
-    services: {} as ApiServices,
-    ...(options.gmail ? { pushKeys: options.gmail.keys } : {}),
-  });
-  await api.ready();
-  server.on('request', (request, response) => api.routing(request, response));
+  const { url, close } = await startReceiver({ db, events, folder, gmail: options.gmail });
 
   const supervisor = new Supervisor(
     { db, raw, events, enqueue: async () => undefined, pressure: async () => null },
@@ -101,7 +128,7 @@ export async function startPush(options: PushOptions): Promise<Push> {
     connection,
     (notice) => {
       if (notice.startsWith('mail:')) supervisor.hint(Number(notice.slice(5)));
-      else supervisor.review();
+      else void supervisor.review();
     },
     () => undefined,
   );
@@ -111,9 +138,7 @@ export async function startPush(options: PushOptions): Promise<Push> {
     for (const keeper of keepers) await keeper.stop();
     await supervisor.stop();
     await listener.close();
-    server.closeAllConnections();
-    server.close();
-    await api.close();
+    await close();
     await connection.close();
     await database.drop();
   });

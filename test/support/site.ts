@@ -192,12 +192,22 @@ export class Site {
     return { listed, unaccounted };
   }
 
-  /** Waits until everything delivered is in the ledger and nothing is left to do for any of it. */
-  async waitUntilProcessed(): Promise<void> {
+  /**
+   * Waits until everything delivered is in the ledger and nothing is left to do for any of it. `meanwhile` is called
+   * again and again.
+   */
+  async waitUntilProcessed(meanwhile?: () => Promise<void>): Promise<void> {
     const messages = this.delivered.length;
     const open = async () => {
-      const { rows } = await sql<{ ledger: number; fetching: number; disposing: number; processing: number }>`
+      const { rows } = await sql<{
+        ledger: number;
+        fetching: number;
+        disposing: number;
+        processing: number;
+        reasons: string[] | null;
+      }>`
         select (select count(*)::int from ledger) as ledger,
+          (select array_agg(distinct reason) from ledger where state = 'pending') as reasons,
           (select count(*)::int from ledger where state = 'pending') as fetching,
           (select count(*)::int from ledger where disposition = 'pending') as disposing,
           (select count(*)::int from incoming_email
@@ -206,6 +216,7 @@ export class Site {
     };
     await until(
       async () => {
+        await meanwhile?.();
         const { ledger, fetching, disposing, processing } = await open();
         return ledger >= messages && fetching + disposing + processing === 0;
       },

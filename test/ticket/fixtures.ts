@@ -78,5 +78,6 @@ export const openTicket = (id: number) => ({
   id,
   open: true,
   assigned: false,
+  requesterId: 3,
   requesterAddress: 'anna@customer.example',
 });

@@ -20,7 +20,11 @@ const TAGS = [
   { name: 'EmailStore', description: 'Mail that is to be sent.' },
   { name: 'Outgoingemail', description: 'What became of mail that was sent.' },
   { name: 'FormattedEmail', description: 'Templates of mail, and labels that mail is read by.' },
+  { name: 'EmailAddressBook', description: 'Users that can be written to.' },
+  { name: 'Users', description: 'Those who write to us.' },
+  { name: 'Control', description: 'Settings of the installation.' },
   { name: 'Site', description: 'Where new users belong.' },
+  { name: 'Destination', description: 'Where outcomes are sent, and what became of each.' },
   { name: 'Operation', description: 'Health, metrics and this document.' },
 ];
 

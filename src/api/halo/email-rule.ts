@@ -1,5 +1,6 @@
 /** Rules between Halo's names and ours, both ways (halo-api.md section 5). */
 import { randomUUID } from 'node:crypto';
+import { blankRule } from '../../rule/blank-rule.ts';
 import type { FieldMapping, Rule, RuleField, RulePattern, TagSlot } from '../../rule/rule.ts';
 import { requireValidRule } from '../../rule/validate.ts';
 import { readBody } from '../http/input.ts';
@@ -120,7 +121,7 @@ function viewMapping(mapping: FieldMapping, ruleId: number): FieldMappingItem {
  * `validation_failed`; a create without type is refused, because 0 would silently drop mail (5.1).
  */
 export function draftRule(item: RuleItem, current: Rule | null): Rule {
-  const rule = current === null ? emptyRule() : structuredClone(current);
+  const rule = current === null ? { ...blankRule(), guid: randomUUID() } : structuredClone(current);
   // Whoever changes the rule has seen it.
   delete rule.disabledReason;
   if (item.type !== undefined && item.type !== null) rule.type = wordOf(RULE_TYPE, item.type, 'type');
@@ -237,49 +238,6 @@ export function ruleFromHalo(item: unknown): Rule {
   const rule = draftRule({ enabled: true, ...(read as RuleItem) }, null);
   requireValidRule(rule);
   return rule;
-}
-
-/** A rule with the defaults of halo-api.md section 5. */
-function emptyRule(): Rule {
-  const slot = (): TagSlot => ({ startTag: '', endTag: '', length: 0, useEndOfLine: false, fieldName: '' });
-  return {
-    id: 0,
-    guid: randomUUID(),
-    name: '',
-    type: 'help_request',
-    enabled: false,
-    mailboxId: null,
-    sequence: 0,
-    from: '',
-    fromExact: false,
-    to: '',
-    toExact: false,
-    matchCcAndBcc: false,
-    subject: '',
-    body: '',
-    scanFullBody: true,
-    matchOnAttachment: false,
-    attachmentName: '',
-    attachmentMatch: 'contains',
-    patterns: [],
-    slots: [slot(), slot(), slot(), slot(), slot(), slot()],
-    userMatch: 'address',
-    userFromTicket: false,
-    fieldMappings: [],
-    closeString: '',
-    alwaysCloseAlerts: false,
-    closedAlertsReadStatus: 'global',
-    ticketTypeId: -1,
-    privateActions: false,
-    dontSendAcknowledgement: false,
-    dontUpdateFromAddress: false,
-    responseTemplateId: 0,
-    pagerDuty: false,
-    pagerDutyAgentId: 0,
-    pagerDutyService: '',
-    pagerDutyServiceName: '',
-    splunkOnCall: false,
-  };
 }
 
 /** Where a part of a rule is found in a posted one. */

@@ -74,6 +74,13 @@ export const AZURE_AUTHORITY = new Codes<Exclude<OauthSettings['cloud'], 'us_dod
   [2, 'china'],
 ]);
 
+/** 4.8. An application without proof of its own, which is no number there, is a secret that is missing. */
+export const CREDENTIAL_TYPE = new Codes<Exclude<OauthSettings['client'], 'none'>>([
+  [0, 'secret'],
+  [1, 'certificate'],
+  [2, 'federated'],
+]);
+
 /** 5.1 */
 export const RULE_TYPE = new Codes<RuleType>([
   [0, 'ignore'],

@@ -25,7 +25,7 @@ import {
 import { readAccount, readOauthExtension, steers, userOf, viewOauth } from './mailbox-oauth.ts';
 import { readSending } from './mailbox-sending.ts';
 import { DELETED_ITEMS, portOf, tlsOf } from './mailbox-server.ts';
-import { viewSettings } from './mailbox-view.ts';
+import { tells, viewSettings } from './mailbox-view.ts';
 
 const CANNOT_MOVE =
   'POP3 cannot move messages: processed mail stays on the server; harddeletereadmessages deletes it.';
@@ -63,20 +63,12 @@ export function draftMailbox(item: MailboxItem, current: Mailbox | null, now: Da
 /** Commands of Halo that need what this version does not have. */
 function refuseCommands(item: MailboxItem): void {
   const commands = [
-    '_exchangecodefortoken',
-    '_getgoogletoken',
     '_confirmmanagedidentitysetup',
     '_confirmclientcredentialssetup',
     '_confirmropcssetup',
-    '_webhookaction',
   ] as const;
   for (const field of commands) {
     if (item[field]) throw fail('unsupported', `${field} is not supported by this version.`, { field });
-  }
-  if ((item.inbound_method ?? 0) !== 0) {
-    throw fail('unsupported', 'inbound_method must be 0: IMAP and POP3 mailboxes are polled.', {
-      field: 'inbound_method',
-    });
   }
 }
 
@@ -159,6 +151,7 @@ class Drafting {
     );
     this.#disposition();
     this.#intake();
+    this.#push();
     this.#policy();
     const addressesFollow = this.#addressesFollow();
     this.#keep();
@@ -264,6 +257,23 @@ class Drafting {
       settings.firstSync = since ? (hasDates ? 'since' : 'now') : 'all';
       settings.firstSyncSince = since && hasDates ? printDate(createdAt) : null;
     }
+  }
+
+  /** `_webhookaction`: 1 subscribe, 2 renew, 3 unsubscribe; it says the same as inbound_method, and wins. */
+  #push(): void {
+    const { kind, settings } = this.#mailbox;
+    const action: number = this.#item._webhookaction ?? 0;
+    if (![0, 1, 2, 3].includes(action)) throw invalid('_webhookaction', 'must be a number from 0 to 3');
+    const method = this.#asks('inbound_method') ? this.#value<number>('inbound_method', 0) : null;
+    if (method !== null && method !== 0 && method !== 1) throw invalid('inbound_method', 'must be 0 or 1');
+    if (!tells(kind) && (action !== 0 || method === 1)) {
+      const field = action === 0 ? 'inbound_method' : '_webhookaction';
+      throw fail('unsupported', `${field} must be 0: IMAP and POP3 mailboxes are polled.`, { field });
+    }
+    if (!tells(kind)) return;
+    if (method !== null) settings.push = method === 1;
+    if (action === 1 || action === 2) settings.push = true;
+    if (action === 3) settings.push = false;
   }
 
   #policy(): void {
@@ -388,7 +398,7 @@ const AZURE_FIELD_OF: Record<string, string> = {
 };
 
 /** Names the field of the posted item where a setting is not valid. */
-function naming(kind: Mailbox['kind'], run: () => void): void {
+export function naming(kind: Mailbox['kind'], run: () => void): void {
   try {
     run();
   } catch (thrown) {

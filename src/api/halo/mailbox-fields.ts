@@ -45,7 +45,9 @@ const used = {
   shared_mailbox_emailaddress: text('Address of a shared mailbox, which is read instead of azureemail.', 350),
   azureemail: text('Address of the authorised Microsoft 365 mailbox.', 350),
   google_email: text('Address of the authorised Google mailbox.', 350),
-  inbound_method: int('0 scan, 1 webhook (Graph only).'),
+  inbound_method: int(
+    'Graph and Gmail: 1 the provider is asked to tell of new mail (the default), 0 not. Polled in any case.',
+  ),
   display_address: text('Computed: the address to show.'),
   changeseq: int(
     'Change counter. A save that carries an older one than stored, and would change something, is refused with 409.',
@@ -58,9 +60,9 @@ const used = {
   _warning: text('Only in answers: what you should know about this save.'),
   _testonly: flag('Test the connection with these settings and save nothing.'),
   _isglobalsmtp: flag('Always false: there is no such entry here.'),
-  _exchangecodefortoken: flag('Not supported.'),
-  _getgoogletoken: flag('Not supported.'),
-  _webhookaction: int('Not supported; 0 is accepted.'),
+  _exchangecodefortoken: flag('Exchange oauth_code, got for azureredirecturi, for a refresh token.'),
+  _getgoogletoken: flag('Exchange google_code, got for google_redirect, for a refresh token.'),
+  _webhookaction: int('Graph and Gmail: 1 subscribe, 2 renew, 3 unsubscribe.'),
   _confirmmanagedidentitysetup: flag('Not supported.'),
   _confirmclientcredentialssetup: flag('Not supported.'),
   _confirmropcssetup: flag('Not supported.'),
@@ -144,24 +146,24 @@ const kept: Record<string, [schema: TSchema, byDefault: unknown]> = {
   defaultuser: [text('Kept.'), ''],
   defaultusersite: [text('Kept.'), null],
   newuser_default_site_name: [text('Kept.'), null],
-  accesstokenexpirydate: [date('Kept.'), null],
-  refreshtokenexpirydate: [date('Kept.'), null],
+  accesstokenexpirydate: [date('Graph, computed: when the access token ends.'), null],
+  refreshtokenexpirydate: [date('Graph, computed: when the refresh token ends, if that is known.'), null],
   tokendestructiondate: [date('Kept.'), null],
   ewsusername: [text('Kept.'), null],
   azureappid: [text('Graph: id of the application in Microsoft Entra.'), null],
   azuretenant: [text('Graph: tenant of the application, an id or a domain.'), null],
-  azureredirecturi: [text('Kept.'), null],
-  google_token_expiry: [date('Kept.'), null],
-  google_redirect: [text('Kept.'), null],
+  azureredirecturi: [text('Redirect address that oauth_code was got for.'), null],
+  google_token_expiry: [date('Gmail, computed: when the access token ends.'), null],
+  google_redirect: [text('Redirect address that google_code was got for.'), null],
   azure_authorized: [flag('Graph, computed: what tokens are got with is there.'), false],
   google_authorized: [flag('Gmail, computed: what tokens are got with is there.'), false],
   google_type: [int('Gmail: 0, 1 a person signed in, 2 service account.'), 0],
   graph_host: [text('Graph: host of the API; blank = that of azure_authority.'), null],
   azuredatecutoff: [date('Graph: ignore mail that was received before this.'), null],
   azureleavemailininbox: [flag('Graph: leave processed mail where it is.'), false],
-  azure_subscription_id: [text('Kept.'), ''],
-  azure_subscription_expiry: [date('Kept.'), null],
-  azure_subscribed: [flag('Kept.'), false],
+  azure_subscription_id: [text('Graph, computed: the subscription to the first folder.'), ''],
+  azure_subscription_expiry: [date('Graph, computed: when the first subscription ends.'), null],
+  azure_subscribed: [flag('Graph, computed: all subscriptions are there.'), false],
   azure_authority: [int(`Graph: ${AZURE_AUTHORITY.allowed}.`), 0],
   azure_authentication_type: [int(`Graph: ${AZURE_AUTHENTICATION.allowed} (not supported).`), 0],
   safe_attachment_policy: [int('Kept.'), 0],
@@ -184,11 +186,12 @@ export const KEPT_DEFAULTS: ReadonlyMap<string, unknown> = new Map(
   Object.entries(kept).map(([name, [, byDefault]]) => [name, byDefault]),
 );
 
-function choice<T extends string>(choices: readonly T[], description: string) {
+export function choice<T extends string>(choices: readonly T[], description: string) {
   return Type.Optional(Type.Enum([...choices], { description }));
 }
 
-const oauth = Type.Object({
+/** What access tokens are got with, beyond Halo's fields. */
+export const oauthExtension = Type.Object({
   provider: choice(['microsoft', 'google'], 'Who gives the tokens.'),
   grant: choice(
     ['client_credentials', 'refresh_token', 'service_account', 'managed_identity'],
@@ -246,8 +249,8 @@ const extension = Type.Object({
   token: secret('access token for xoauth2, stored encrypted.'),
   private_key: secret('PEM of the key of a certificate or a service account, stored encrypted.'),
   oauth: Type.Optional(
-    Type.Unsafe<Static<typeof oauth> | null>({
-      ...oauth,
+    Type.Unsafe<Static<typeof oauthExtension> | null>({
+      ...oauthExtension,
       type: ['object', 'null'],
       description: 'What access tokens are got with. What is left out stays; an empty text clears.',
     }),
@@ -312,8 +315,8 @@ export const HaloMailbox = Type.Unsafe<MailboxItem>(
       ...used,
       ...secrets,
       ...Object.fromEntries(Object.entries(kept).map(([name, [schema]]) => [name, schema])),
-      oauth_code: secret('not used.'),
-      google_code: secret('not used.'),
+      oauth_code: secret('authorization code, for _exchangecodefortoken; it is not kept.'),
+      google_code: secret('authorization code, for _getgoogletoken; it is not kept.'),
       penstock: extensionField,
     },
     { title: 'Mailbox' },

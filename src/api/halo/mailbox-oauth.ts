@@ -1,7 +1,13 @@
 /** How Halo's fields for Microsoft 365 and Google accounts, and ours for OAuth, become a credential (halo-api.md 4). */
 import { fail } from '../../errors.ts';
 import { factsOf } from '../../source/kinds.ts';
-import { certificateEnd, defaultOauthSettings, type OauthSettings } from '../../store/mailbox-settings.ts';
+import { missingSecret } from '../../store/credential-standing.ts';
+import {
+  certificateEnd,
+  defaultOauthSettings,
+  type OauthSettings,
+  splitSettings,
+} from '../../store/mailbox-settings.ts';
 import type { Mailbox } from '../../store/mailboxes.ts';
 import { invalid } from '../http/problem.ts';
 import { AZURE_AUTHENTICATION, AZURE_AUTHORITY } from './enums.ts';
@@ -32,8 +38,13 @@ const STEERING: Partial<Record<Mailbox['kind'], readonly string[]>> = {
     'azuredatecutoff',
     'azureleavemailininbox',
     'graph_host',
+    'azure_subscription_id',
+    'azure_subscription_expiry',
+    'azure_subscribed',
+    'accesstokenexpirydate',
+    'refreshtokenexpirydate',
   ],
-  gmail: ['google_type', 'google_authorized'],
+  gmail: ['google_type', 'google_authorized', 'google_token_expiry'],
 };
 export const steers = (kind: Mailbox['kind'], field: string): boolean =>
   STEERING[kind]?.includes(field) === true;
@@ -194,16 +205,7 @@ export function viewAuthorized(
   secrets: readonly string[],
 ): Record<string, boolean> {
   if (factsOf(kind).api === null) return {};
-  return { [kind === 'graph' ? 'azure_authorized' : 'google_authorized']: isAuthorized(settings, secrets) };
-}
-
-function isAuthorized({ server, oauth }: Mailbox['settings'], secrets: readonly string[]): boolean {
-  if (server.auth === 'xoauth2') return secrets.includes('token');
-  if (!oauth) return false;
-  const { grant, client } = oauth;
-  if (grant === 'managed_identity') return true;
-  if (grant === 'service_account') return secrets.includes('private_key');
-  if (grant === 'refresh_token') return secrets.includes('refresh_token');
-  if (client === 'federated') return true;
-  return secrets.includes(client === 'certificate' ? 'private_key' : 'client_secret');
+  const login = { settings: splitSettings(settings).login };
+  const authorized = missingSecret(login, secrets) === null;
+  return { [kind === 'graph' ? 'azure_authorized' : 'google_authorized']: authorized };
 }

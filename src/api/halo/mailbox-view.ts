@@ -2,6 +2,8 @@
 import { judgeMailbox } from '../../observe/health.ts';
 import type { MailboxProgress } from '../../store/mailbox-progress.ts';
 import type { Mailbox } from '../../store/mailboxes.ts';
+import type { TokenStanding } from '../../store/oauth-tokens.ts';
+import type { SubscriptionStanding } from '../../store/subscriptions.ts';
 import { MAILBOX_TYPE, TLS_TYPE, UNMATCHED_USERS } from './enums.ts';
 import { printDate } from './fields.ts';
 import { KEPT_DEFAULTS, SECRET_FIELDS } from './mailbox-fields.ts';
@@ -14,6 +16,10 @@ export interface MailboxCircumstances {
   progress: MailboxProgress | null;
   /** Names of the secrets that are stored. */
   secrets: string[];
+  /** Notifications that the provider was asked for. */
+  subscription: SubscriptionStanding | null;
+  /** The access token of its first credential. */
+  token: TokenStanding | null;
   /** Poll intervals without a complete listing until a mailbox is stale. */
   staleIntervals: number;
 }
@@ -34,6 +40,8 @@ export function viewMailbox(mailbox: Mailbox, circumstances: MailboxCircumstance
     halointegrator_lasterror: progress?.lastError ?? null,
     errorcounter: progress?.consecutiveErrors ?? 0,
     ...viewAuthorized(mailbox, secrets),
+    ...viewPush(mailbox, circumstances),
+    ...viewExpiry(mailbox, circumstances),
     _isglobalsmtp: false,
     _warning: null,
     penstock: { ...extension, secrets, ...viewProgress(mailbox, progress, circumstances.staleIntervals) },
@@ -81,7 +89,7 @@ export function viewSettings(mailbox: Mailbox): Record<string, unknown> {
     shared_mailbox_emailaddress: halo.shared_mailbox_emailaddress ?? '',
     azureemail: halo.azureemail ?? null,
     google_email: halo.google_email ?? null,
-    inbound_method: 0,
+    inbound_method: tells(mailbox.kind) && settings.push !== false ? 1 : 0,
   };
   for (const name of Object.keys(SECRET_FIELDS)) view[name] = null;
   for (const [name, byDefault] of KEPT_DEFAULTS) view[name] = halo[name] ?? byDefault;
@@ -106,6 +114,9 @@ export function viewSettings(mailbox: Mailbox): Record<string, unknown> {
   return view;
 }
 
+/** Providers that tell of new mail. */
+export const tells = (kind: Mailbox['kind']): boolean => kind === 'graph' || kind === 'gmail';
+
 /** As the client once wrote it, as long as that still means what is stored; else in our own way. */
 function viewServer({ kind, settings, halo }: Mailbox): Record<string, unknown> {
   const { tls, port } = settings.server;
@@ -122,6 +133,24 @@ function viewDeletedItems({ settings, halo }: Mailbox): unknown {
   if (settings.after !== 'move') return halo.deleteditemsfolder ?? '';
   const isDefault = settings.afterFolder === DELETED_ITEMS && (halo.deleteditemsfolder ?? '') === '';
   return isDefault ? '' : settings.afterFolder;
+}
+
+/** What providers were asked to tell; elsewhere the fields are only kept. */
+function viewPush({ kind }: Mailbox, { subscription }: MailboxCircumstances): object {
+  if (kind !== 'graph') return {};
+  return {
+    azure_subscription_id: subscription?.providerId ?? '',
+    azure_subscription_expiry: printDate(subscription?.expiresAt),
+    azure_subscribed: subscription?.live ?? false,
+  };
+}
+
+/** When the tokens of Graph and Gmail mailboxes end, as far as that is known. They are renewed before. */
+function viewExpiry({ kind }: Mailbox, { token }: MailboxCircumstances): object {
+  const access = printDate(token?.expiresAt);
+  if (kind === 'gmail') return { google_token_expiry: access };
+  if (kind !== 'graph') return {};
+  return { accesstokenexpirydate: access, refreshtokenexpirydate: printDate(token?.refreshExpiresAt) };
 }
 
 function displayAddress(view: Record<string, unknown>): string {

@@ -3,7 +3,7 @@
  * comes from outside: a value can never start a header field of its own, because line ends in it become spaces and
  * what is not ASCII is encoded (RFC 2047).
  */
-import type { AddressItem, MimeMessageItem } from './mail-fields.ts';
+import type { AddressItem, MimeEntityItem, MimeMessageItem } from './mail-fields.ts';
 
 /** Fields that describe a body which is made anew. */
 const BODY_FIELDS = ['content-type', 'content-transfer-encoding', 'content-disposition', 'mime-version'];
@@ -19,7 +19,8 @@ export function buildMessage(message: MimeMessageItem): Buffer {
   return Buffer.from(`${lines.join('\r\n')}\r\n`, 'utf8');
 }
 
-function headerLines(message: MimeMessageItem): string[] {
+/** Header fields of a message without those of its body; each on one line but for folding. */
+export function headerLines(message: MimeMessageItem): string[] {
   const lines: string[] = [];
   const given = new Set<string>();
   for (const { field, value } of message.headers ?? []) {
@@ -32,47 +33,118 @@ function headerLines(message: MimeMessageItem): string[] {
     if (value !== '' && !given.has(name.toLowerCase())) lines.push(`${name}: ${value}`);
   };
   add('From', addresses(message.from));
-  add('Sender', addresses(message.sender === undefined || message.sender === null ? [] : [message.sender]));
+  add('Sender', addresses(one(message.sender)));
   add('Reply-To', addresses(message.replyTo));
   add('To', addresses(message.to));
   add('Cc', addresses(message.cc));
   add('Bcc', addresses(message.bcc));
   add('Subject', unstructured(message.subject ?? '', 9));
-  add('Date', message.date === undefined || message.date === null ? '' : rfcDate(message.date));
+  add('Date', message.date ? rfcDate(message.date) : '');
   add('Message-ID', messageIds([message.messageId]));
   add('In-Reply-To', messageIds([message.inReplyTo]));
   add('References', messageIds(message.references ?? []));
+  add('Resent-From', addresses(message.resentFrom));
+  add('Resent-Sender', addresses(one(message.resentSender)));
+  add('Resent-Reply-To', addresses(message.resentReplyTo));
+  add('Resent-To', addresses(message.resentTo));
+  add('Resent-Cc', addresses(message.resentCc));
+  add('Resent-Bcc', addresses(message.resentBcc));
+  add('Resent-Date', message.resentDate ? rfcDate(message.resentDate) : '');
+  add('Resent-Message-ID', messageIds([message.resentMessageId]));
   add('Importance', choose(message.importance, ['low', 'normal', 'high']));
   add('Priority', choose(message.priority, ['non-urgent', 'normal', 'urgent']));
   add('X-Priority', choose(message.xPriority, ['', '1', '2', '3', '4', '5']));
   return lines;
 }
 
+function one<T>(item: T | null | undefined): T[] {
+  return item === null || item === undefined ? [] : [item];
+}
+
 function choose(code: number | null | undefined, words: string[]): string {
   return words[code ?? -1] ?? '';
 }
 
-function bodyLines({ textBody, htmlBody }: MimeMessageItem): string[] {
+function bodyLines(message: MimeMessageItem): string[] {
+  const files = (message.attachments ?? []).map(attachmentLines);
+  if (files.length === 0) return textLines(message);
+  return multipart('mixed', [textLines(message), ...files]);
+}
+
+function textLines({ textBody, htmlBody }: MimeMessageItem): string[] {
   const text = textBody ?? '';
   const html = htmlBody ?? '';
   if (html === '') return part('text/plain', text);
   if (text === '') return part('text/html', html);
-  // Base64 never contains a line that begins with two hyphens, so any boundary is safe.
-  const boundary = 'penstock-alternative';
+  return multipart('alternative', [part('text/plain', text), part('text/html', html)]);
+}
+
+/** What is known of an attachment; the structure has no content of it (2.4). */
+function attachmentLines({ contentType, contentDisposition, contentId }: MimeEntityItem): string[] {
+  const { mediaType, mediaSubtype } = contentType ?? {};
+  return leafLines(
+    {
+      type: `${mediaType || 'application'}/${mediaSubtype || 'octet-stream'}`,
+      name: contentDisposition?.fileName || contentType?.name || '',
+      disposition: contentDisposition?.disposition || 'attachment',
+      contentId: contentId ?? '',
+    },
+    Buffer.alloc(0),
+  );
+}
+
+/** The lines of a multipart. Base64 never has a line that begins with two hyphens, so any boundary that no part has is safe. */
+export function multipart(subtype: string, parts: string[][]): string[] {
+  const inner = parts.flat();
+  let boundary = `penstock-${subtype}`;
+  while (inner.some((line) => line.includes(boundary))) boundary += '-';
   return [
-    `Content-Type: multipart/alternative; boundary="${boundary}"`,
+    `Content-Type: multipart/${subtype}; boundary="${boundary}"`,
     '',
-    `--${boundary}`,
-    ...part('text/plain', text),
-    `--${boundary}`,
-    ...part('text/html', html),
+    ...parts.flatMap((lines) => [`--${boundary}`, ...lines]),
     `--${boundary}--`,
   ];
 }
 
+export interface LeafHead {
+  /** Content type without the name. */
+  type: string;
+  name: string;
+  /** `inline` or `attachment`; '' says nothing. */
+  disposition: string;
+  contentId: string;
+}
+
+/** A part that is no multipart, with its content in base64. */
+export function leafLines({ type, name, disposition, contentId }: LeafHead, data: Buffer): string[] {
+  // RFC 2231, which takes any characters without a choice of encoding.
+  const quoted =
+    name === ''
+      ? ''
+      : `; filename*=utf-8''${encodeURIComponent(oneLine(name)).replace(/['()*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`)}`;
+  const id = messageIds([contentId]);
+  return [
+    `Content-Type: ${/^[\w.+-]+\/[\w.+-]+(; charset=[\w.:+-]+)?$/.test(type) ? type : 'application/octet-stream'}`,
+    ...(disposition === '' && quoted === ''
+      ? []
+      : [`Content-Disposition: ${/^inline$/i.test(disposition) ? 'inline' : 'attachment'}${quoted}`]),
+    ...(id === '' ? [] : [`Content-ID: ${id}`]),
+    'Content-Transfer-Encoding: base64',
+    '',
+    ...base64Lines(data),
+  ];
+}
+
 function part(type: string, text: string): string[] {
-  const encoded = Buffer.from(text, 'utf8').toString('base64');
-  const lines = [`Content-Type: ${type}; charset=utf-8`, 'Content-Transfer-Encoding: base64', ''];
+  return leafLines(
+    { type: `${type}; charset=utf-8`, name: '', disposition: '', contentId: '' },
+    Buffer.from(text, 'utf8'),
+  );
+}
+
+function base64Lines(data: Buffer): string[] {
+  const encoded = data.toString('base64');
+  const lines: string[] = [];
   for (let start = 0; start < encoded.length; start += LINE) lines.push(encoded.slice(start, start + LINE));
   return lines;
 }

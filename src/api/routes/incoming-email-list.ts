@@ -1,6 +1,5 @@
 /** `GET /incomingemail`: filters, Halo's paging (halo-api.md 1.6 and 1.7), and paging by cursor, which is ours. */
 import Type, { type Static } from 'typebox';
-import { LIMITS } from '../../limits.ts';
 import type { Database, Tx } from '../../store/database.ts';
 import {
   countEmails,
@@ -15,33 +14,17 @@ import type { EmailState } from '../../store/states.ts';
 import { EMAIL_STATUS } from '../halo/enums.ts';
 import { ORDER_FIELDS, viewEmail } from '../halo/incoming-email.ts';
 import { HaloEmail } from '../halo/incoming-email-fields.ts';
+import { flag, listQuery, number, readOrder, readStretch, text } from '../http/list-query.ts';
 import { invalid } from '../http/problem.ts';
 import type { Api } from '../route.ts';
 import type { ApiContext } from '../services.ts';
 
-const text = (description: string) => Type.Optional(Type.String({ maxLength: 1_000, description }));
-const flag = (description: string) => Type.Optional(Type.Boolean({ description }));
-const number = (description: string, minimum = 0, maximum = 2_147_483_647) =>
-  Type.Optional(Type.Integer({ minimum, maximum, description }));
 const instant = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }));
 
 const fields = [...ORDER_FIELDS.keys()].join(', ');
 
 const Query = Type.Object({
-  pageinate: flag('Answer one page, with the total.'),
-  page_no: number('Page, from 1. Default 1.', 1),
-  page_size: number('Records a page. Default 50.', 1, LIMITS.pageSize),
-  count: number(`Without paging: how many records. Default and most ${LIMITS.pageSize}.`, 1, LIMITS.pageSize),
-  order: text(`Field to order by: ${fields}. Default datecreated, newest first.`),
-  orderdesc: flag('Descending.'),
-  order2: text('Second field.'),
-  orderdesc2: flag('Descending.'),
-  order3: text('Third field.'),
-  orderdesc3: flag('Descending.'),
-  order4: text('Fourth field.'),
-  orderdesc4: flag('Descending.'),
-  order5: text('Fifth field.'),
-  orderdesc5: flag('Descending.'),
+  ...listQuery(fields, 'datecreated, newest first'),
   showcurrentagentonly: flag('Without effect: API clients are no agents.'),
   status: Type.Optional(
     Type.Array(Type.Integer(), { maxItems: 20, description: `Ours. Any of: ${EMAIL_STATUS.allowed}.` }),
@@ -92,16 +75,13 @@ export function emailListRoute(app: Api, { db }: ApiContext): void {
     async (request) => {
       const { query } = request;
       const filter = readFilter(query);
-      const order = readOrder(query);
-      const size = query.page_size ?? 50;
-      if (query.after !== undefined) return await byCursor(db, filter, query.after, order, size);
-      if (query.pageinate !== true) {
-        const rows = await listEmails(db, filter, order, query.count ?? LIMITS.pageSize, 0);
-        return await viewEmails(db, rows);
-      }
-      const page = query.page_no ?? 1;
+      const order = orderOf(query);
+      if (query.after !== undefined)
+        return await byCursor(db, filter, query.after, order, query.page_size ?? 50);
+      const { paged, page, size, offset } = readStretch(query);
+      if (!paged) return await viewEmails(db, await listEmails(db, filter, order, size, 0));
       const [rows, total] = await Promise.all([
-        listEmails(db, filter, order, size, (page - 1) * size),
+        listEmails(db, filter, order, size, offset),
         countEmails(db, filter),
       ]);
       return {
@@ -133,18 +113,8 @@ function stateOf(code: number): EmailState {
   return state as EmailState;
 }
 
-const PLACES = ['', '2', '3', '4', '5'] as const;
-
-function readOrder(query: Query): EmailOrder[] {
-  const order: EmailOrder[] = [];
-  for (const place of PLACES) {
-    const field = query[`order${place}`];
-    if (field === undefined || field.trim() === '') continue;
-    const column = ORDER_FIELDS.get(field.trim().toLowerCase());
-    if (column === undefined) throw invalid(`order${place}`, `must be one of ${fields}`);
-    if (order.some((known) => known.column === column)) continue;
-    order.push({ column, descending: query[`orderdesc${place}`] === true });
-  }
+function orderOf(query: Query): EmailOrder[] {
+  const order = readOrder(query, ORDER_FIELDS);
   return order.length > 0 ? order : [{ column: 'created_at', descending: query.orderdesc !== false }];
 }
 

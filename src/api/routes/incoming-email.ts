@@ -11,6 +11,8 @@ import { actorOf } from '../auth/guard.ts';
 import { changeEmail, createEmail, existingEmail, releaseEmails, removeEmail } from '../email-change.ts';
 import { viewEmail } from '../halo/incoming-email.ts';
 import { type EmailItem, HaloEmail } from '../halo/incoming-email-fields.ts';
+import { MimeMessage } from '../halo/mail-fields.ts';
+import { viewMimeMessage } from '../halo/mime-view.ts';
 import { eachItem } from '../http/items.ts';
 import { byBigId, listOf, oneOrMany, saved } from '../http/shapes.ts';
 import type { Api } from '../route.ts';
@@ -164,6 +166,28 @@ export function emailRoutes(app: Api, context: ApiContext): void {
           etag: `"${rawSha256.toString('hex')}"`,
         })
         .send(stream);
+    },
+  );
+
+  app.get(
+    '/incomingemail/:id/mimemessage',
+    {
+      config: { access: 'read_mail' },
+      schema: {
+        tags: ['IncomingEmail'],
+        summary: 'Read the message as a MimeMessage (ours)',
+        params: byBigId,
+        querystring: Type.Object({
+          unsafe: Type.Optional(
+            Type.Enum(['raw'], { description: 'htmlBody as the sender wrote it, scripts and all.' }),
+          ),
+        }),
+        response: { 200: MimeMessage },
+      },
+    },
+    async (request) => {
+      const email = await existingEmail(db, request.params.id);
+      return viewMimeMessage(await services.parse(email), request.query.unsafe === 'raw');
     },
   );
 

@@ -9,9 +9,17 @@ import { findMailbox } from '../../store/mailboxes.ts';
 import { lockEmails } from '../../store/row-locks.ts';
 import { actorOf } from '../auth/guard.ts';
 import { EMAIL_STATUS } from '../halo/enums.ts';
+import { buildFromPayload } from '../halo/gmail-payload.ts';
 import { viewEmail } from '../halo/incoming-email.ts';
 import { HaloEmail } from '../halo/incoming-email-fields.ts';
-import { PostedMessage, type PostedMessageItem } from '../halo/mail-fields.ts';
+import {
+  AzureMessage,
+  GmailMessage,
+  type GmailMessageItem,
+  ImapMessage,
+  Pop3Message,
+  type PostedMessageItem,
+} from '../halo/mail-fields.ts';
 import { buildMessage } from '../halo/mime-message.ts';
 import { decodeBase64 } from '../http/base64.ts';
 import { invalid } from '../http/problem.ts';
@@ -29,10 +37,13 @@ const ProcessAnswer = Type.Object(
   { title: 'ProcessedMail' },
 );
 
+const HAND_IN = 'Answered after the message is safely stored: 201, or 200 when it was known.';
+
 export function mailRoutes(app: Api, context: ApiContext): void {
-  for (const [path, what] of [
-    ['/Mail/Integrator/IMAP', 'IMAP'],
-    ['/Mail/Integrator/Pop3', 'POP3'],
+  for (const [path, what, body] of [
+    ['/Mail/Integrator/IMAP', 'over IMAP', ImapMessage],
+    ['/Mail/Integrator/Pop3', 'over POP3', Pop3Message],
+    ['/Mail/Integrator/Azure', 'from Microsoft Graph', AzureMessage],
   ] as const) {
     app.post(
       path,
@@ -41,17 +52,31 @@ export function mailRoutes(app: Api, context: ApiContext): void {
         bodyLimit: LIMITS.requestBytes,
         schema: {
           tags: ['Mail'],
-          summary: `Hand in a message that was read over ${what}`,
-          description:
-            'Answered after the message is safely stored: 201, or 200 when it was known. The bytes come from ' +
-            'incomingEmailId, raw or mimeMessage, whichever is there first.',
-          body: PostedMessage,
+          summary: `Hand in a message that was read ${what}`,
+          description: `${HAND_IN} The bytes come from incomingEmailId, raw or mimeMessage, whichever is there first.`,
+          body,
           response: { 200: HaloEmail, 201: HaloEmail },
         },
       },
-      async (request, reply) => await take(context, request.body, actorOf(request), reply),
+      async (request, reply) => await take(context, request.body, bytesOf, actorOf(request), reply),
     );
   }
+
+  app.post(
+    '/Mail/Integrator/Google',
+    {
+      config: { access: 'ingest' },
+      bodyLimit: LIMITS.requestBytes,
+      schema: {
+        tags: ['Mail'],
+        summary: 'Hand in a message that was read from Gmail',
+        description: `${HAND_IN} The bytes come from incomingEmailId, raw, payload or mimeMessage, whichever is there first.`,
+        body: GmailMessage,
+        response: { 200: HaloEmail, 201: HaloEmail },
+      },
+    },
+    async (request, reply) => await take(context, request.body, bytesOfGmail, actorOf(request), reply),
+  );
 
   app.post(
     '/Mail/ProcessMail',
@@ -109,31 +134,62 @@ function answerFor(
   return { id, status: EMAIL_STATUS.code(state), error: null };
 }
 
-async function take(
+/** What a posted message is made of. */
+interface Content {
+  bytes: Buffer;
+  /** When the server received it; an ISO instant. */
+  internalDate: string | null;
+  remark: string | null;
+}
+
+async function take<M extends PostedMessageItem>(
   context: ApiContext,
-  message: PostedMessageItem,
+  message: M,
+  contentOf: (message: M) => Content,
   actor: string,
   reply: FastifyReply,
 ): Promise<Static<typeof HaloEmail>> {
   if (message.incomingEmailId) return await processKnown(context, message.incomingEmailId, actor, reply);
-  const { mailbox, ingested } = await context.db.transaction().execute(async (tx) => {
+  const { mailbox, ingested, remark } = await context.db.transaction().execute(async (tx) => {
     const mailbox = await mailboxFor(tx, message.haloMailboxId ?? 0, 'haloMailboxId');
-    const bytes = bytesOf(message);
-    const ingested = await ingest(tx, context.services.raw, mailbox, message.id ?? '', bytes);
+    const { bytes, internalDate, remark } = contentOf(message);
+    const ingested = await ingest(tx, context.services.raw, mailbox, message.id ?? '', bytes, internalDate);
     if (ingested.isNew) await noteArrival(tx, ingested, actor);
-    return { mailbox, ingested };
+    return { mailbox, ingested, remark };
   });
-  const { email, isNew, remark } = ingested;
+  const { email, isNew } = ingested;
   if (isNew) await context.services.enqueue([email]);
   reply.code(isNew ? 201 : 200);
-  return { ...viewEmail(email, mailbox.kind, null), _warning: remark };
+  return { ...viewEmail(email, mailbox.kind, null), _warning: ingested.remark ?? remark };
 }
 
 /** The bytes of a posted message: what we were given, or what can be made of its structure. */
-function bytesOf({ raw, mimeMessage }: PostedMessageItem): Buffer {
-  if (raw) return decodeBase64(raw, 'raw');
+function bytesOf({ raw, mimeMessage }: PostedMessageItem): Content {
+  if (raw) return { bytes: decodeBase64(raw, 'raw'), internalDate: null, remark: null };
   if (!mimeMessage) throw invalid('raw', 'or mimeMessage or incomingEmailId must be given');
-  return buildMessage(mimeMessage);
+  return {
+    bytes: buildMessage(mimeMessage),
+    internalDate: null,
+    remark: emptyParts(mimeMessage.attachments?.length ?? 0),
+  };
+}
+
+function bytesOfGmail(message: GmailMessageItem): Content {
+  const { raw, payload, mimeMessage, internalDate } = message;
+  if (!raw && !payload && !mimeMessage) {
+    throw invalid('raw', 'or payload, mimeMessage or incomingEmailId must be given');
+  }
+  const received = new Date(internalDate ?? Number.NaN);
+  const at = Number.isNaN(received.getTime()) ? null : received.toISOString();
+  if (raw || !payload) return { ...bytesOf(message), internalDate: at };
+  const { bytes, missing } = buildFromPayload(payload);
+  return { bytes, internalDate: at, remark: emptyParts(missing) };
+}
+
+function emptyParts(count: number): string | null {
+  return count === 0
+    ? null
+    : `The content of ${count} attachment${count === 1 ? '' : 's'} was not given; raw has all.`;
 }
 
 async function processKnown(

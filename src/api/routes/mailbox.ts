@@ -4,6 +4,8 @@ import { fail } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
 import { secretOwner } from '../../mailbox-source.ts';
 import { writeAudit } from '../../store/audit-log.ts';
+import { readControl } from '../../store/control.ts';
+import { secretPlaces } from '../../store/credentials.ts';
 import type { Database, Tx } from '../../store/database.ts';
 import { mailboxProgress, secretNames } from '../../store/mailbox-progress.ts';
 import {
@@ -14,13 +16,16 @@ import {
   queuedMail,
 } from '../../store/mailboxes.ts';
 import { notify } from '../../store/notify.ts';
+import { tokenStandings } from '../../store/oauth-tokens.ts';
 import { lockMailboxes } from '../../store/row-locks.ts';
+import { subscriptionStandings } from '../../store/subscriptions.ts';
 import { actorOf } from '../auth/guard.ts';
 import { HaloMailbox, type MailboxItem } from '../halo/mailbox-fields.ts';
 import { viewMailbox, viewSettings } from '../halo/mailbox-view.ts';
 import { eachItem } from '../http/items.ts';
 import { invalid } from '../http/problem.ts';
 import { byId, listOf, oneOrMany, saved } from '../http/shapes.ts';
+import { exchangeCode } from '../mailbox-code.ts';
 import { MailboxSaver } from '../mailbox-save.ts';
 import { testMailbox } from '../mailbox-test.ts';
 import type { Api } from '../route.ts';
@@ -42,7 +47,7 @@ export function mailboxRoutes(app: Api, context: ApiContext): void {
           team_id: Type.Optional(Type.Integer({ description: 'Likewise for a team.' })),
           from_addresses: Type.Optional(Type.Boolean({ description: 'Only those offered as a sender.' })),
           ignore_default: Type.Optional(
-            Type.Boolean({ description: 'Without effect: there is no default entry here.' }),
+            Type.Boolean({ description: 'Without the mailbox that is default_mailbox_id of /Control.' }),
           ),
           showall: Type.Optional(
             Type.Boolean({ description: 'Disabled ones too, and without restrictions.' }),
@@ -53,7 +58,11 @@ export function mailboxRoutes(app: Api, context: ApiContext): void {
     },
     async (request) => {
       const all = await listMailboxes(context.db);
-      return await viewMailboxes(context, context.db, all.filter(chosenBy(request.query)), false);
+      const { query } = request;
+      const left =
+        query.ignore_default === true ? (await readControl(context.db)).defaultMailboxId : undefined;
+      const chosen = all.filter(chosenBy(query)).filter(({ id }) => id !== left);
+      return await viewMailboxes(context, context.db, chosen, false);
     },
   );
 
@@ -81,13 +90,14 @@ export function mailboxRoutes(app: Api, context: ApiContext): void {
         const [shown] = await viewMailboxes(context, context.db, [mailbox], true);
         return await reply.code(200).send({ ...shown!, _testonly: true, _warning: report });
       }
+      const items = await eachItem(body, (item) => exchangeCode(context, item));
       const views = await context.db.transaction().execute(async (tx) => {
         await lockMailboxes(
           tx,
-          body.map((item) => item.id ?? 0),
+          items.map((item) => item.id ?? 0),
         );
         const saver = new MailboxSaver(context, tx, actorOf(request));
-        const results = await eachItem(body, (item) => saver.save(item));
+        const results = await eachItem(items, (item) => saver.save(item));
         const shown = await viewMailboxes(
           context,
           tx,
@@ -213,18 +223,26 @@ export async function viewMailboxes(
   mailboxes: Mailbox[],
   details: boolean,
 ): Promise<MailboxItem[]> {
-  const progress = await mailboxProgress(
-    db,
-    mailboxes.map(({ id }) => id),
-  );
-  const secrets = await secretNames(
-    db,
-    mailboxes.map(({ id }) => secretOwner(id)),
+  const ids = mailboxes.map(({ id }) => id);
+  const progress = await mailboxProgress(db, ids);
+  const places = await secretPlaces(db, ids);
+  const owners = [...places].flatMap(([id, placeOf]) => [placeOf('password'), secretOwner(id)]);
+  const secrets = await secretNames(db, owners);
+  const subscriptions = new Map((await subscriptionStandings(db, ids)).map((one) => [one.mailboxId, one]));
+  const tokens = new Map(
+    (await tokenStandings(db, owners)).map((standing) => [standing.credential, standing]),
   );
   return mailboxes.map((mailbox) => {
+    const { id } = mailbox;
+    const placeOf = places.get(id) ?? (() => secretOwner(id));
+    const stored = [...new Set([placeOf('password'), secretOwner(id)])].flatMap((owner) =>
+      (secrets.get(owner) ?? []).filter((name) => placeOf(name) === owner),
+    );
     const circumstances = {
-      progress: progress.get(mailbox.id) ?? null,
-      secrets: secrets.get(secretOwner(mailbox.id)) ?? [],
+      progress: progress.get(id) ?? null,
+      secrets: stored.sort(),
+      subscription: subscriptions.get(id) ?? null,
+      token: tokens.get(placeOf('token')) ?? null,
       staleIntervals: config.poller.staleIntervals,
     };
     return viewMailbox(mailbox, circumstances, details) as MailboxItem;

@@ -1,5 +1,5 @@
 /** Errors in the shapes in which Google's API gives them. */
-import type { LabAnswer } from '../oauth/http-faults.ts';
+import type { LabAnswer } from '../http/answer.ts';
 
 const STATUS: Readonly<Record<number, string>> = {
   400: 'INVALID_ARGUMENT',

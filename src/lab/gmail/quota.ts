@@ -1,5 +1,5 @@
 /** Counts the units that each user spends, and refuses what is above a limit, as Google does. */
-import type { LabAnswer } from '../oauth/http-faults.ts';
+import type { LabAnswer } from '../http/answer.ts';
 import { apiError } from './errors.ts';
 
 export class Quota {

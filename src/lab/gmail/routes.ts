@@ -1,5 +1,5 @@
 /** What each call of the lab's Gmail API does to a mailbox. */
-import type { LabAnswer } from '../oauth/http-faults.ts';
+import type { LabAnswer } from '../http/answer.ts';
 import { apiError, invalidLabel, NOT_FOUND } from './errors.ts';
 import type { LabMailbox, LabMessage, LabRecord } from './mail-store.ts';
 import { isFound, metadataOf } from './sending.ts';

@@ -1,5 +1,5 @@
 /** How the lab's Gmail sends: an upload of MIME. What is sent is in SENT, and in the inbox of every user of the lab. */
-import type { LabAnswer } from '../oauth/http-faults.ts';
+import type { LabAnswer } from '../http/answer.ts';
 import { apiError } from './errors.ts';
 import type { LabMailbox, LabMessage } from './mail-store.ts';
 

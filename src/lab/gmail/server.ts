@@ -3,10 +3,9 @@
  * signed pushes, quotas and faults by script.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { type Certificate, makeCertificate } from '../certificate.ts';
-import { answerUnder, HttpFaults, type LabAnswer } from '../oauth/http-faults.ts';
+import { type LabAnswer, readBody } from '../http/answer.ts';
+import { answerUnder, HttpFaults } from '../http/faults.ts';
+import { type HttpServerOptions, LabHttpServer } from '../http/server.ts';
 import { apiError } from './errors.ts';
 import { LabMailbox } from './mail-store.ts';
 import { Quota } from './quota.ts';
@@ -21,11 +20,16 @@ export interface Caller {
   scope: string;
 }
 
-export interface LabGmailOptions {
+export interface LabGmailOptions extends HttpServerOptions {
   /** Looks up a token; null when it is not valid. */
   callerOf(token: string): Caller | null;
-  /** Its own when left out. */
-  certificate?: Certificate;
+}
+
+/** A request as it came; `about` is the id of its message or label. */
+export interface SeenRequest {
+  route: string;
+  about: string;
+  at: number;
 }
 
 /** What is wrong with an account or its project. */
@@ -38,45 +42,23 @@ const SCOPES = {
   full: ['https://mail.google.com/'],
 } as const;
 
-export class LabGmailServer {
+export class LabGmailServer extends LabHttpServer<SeenRequest> {
   readonly faults = new HttpFaults();
   readonly quota = new Quota();
   readonly watches = new Watches();
   /** Mail that is sent gets a Message-ID of Gmail's own. */
   rewritesMessageIds = false;
-  readonly certificate: Certificate;
-  /** Names of the routes that were asked, in order. */
-  readonly seen: { route: string; about: string; at: number }[] = [];
   readonly trouble = new Map<string, AccountTrouble>();
   readonly #options: LabGmailOptions;
   readonly #mailboxes = new Map<string, LabMailbox>();
-  readonly #server: Server;
-  #port = 0;
 
   constructor(options: LabGmailOptions) {
+    super(options);
     this.#options = options;
-    this.certificate = options.certificate ?? makeCertificate({ names: ['localhost', '127.0.0.1'] });
-    this.#server = createServer(
-      { key: this.certificate.key, cert: this.certificate.cert },
-      (request, response) => {
-        this.#handle(request, response).catch(() => response.destroy());
-      },
-    );
-  }
-
-  async start(): Promise<number> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    this.#port = (this.#server.address() as AddressInfo).port;
-    return this.#port;
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
   get rootUrl(): string {
-    return `https://localhost:${this.#port}/`;
+    return `${this.origin}/`;
   }
 
   addUser(address: string): LabMailbox {
@@ -86,13 +68,10 @@ export class LabGmailServer {
     return mailbox;
   }
 
-  count(route: string): number {
-    return this.seen.filter((one) => one.route === route).length;
-  }
-
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.rootUrl);
-    const raw = await readBody(request);
+    const raw = await readBody(request, UPLOAD_BYTES);
+    if (raw === null) throw new Error('The body is too large');
     const isUpload = url.pathname.startsWith('/upload/');
     const body =
       isUpload || raw.length === 0 ? {} : (JSON.parse(raw.toString('utf8')) as Record<string, unknown>);
@@ -103,7 +82,7 @@ export class LabGmailServer {
     const id = decodeURIComponent(found?.path.exec(path)?.[1] ?? '');
     const isSend = isUpload && path === 'messages/send';
     const name = found?.name ?? (path === 'watch' || path === 'stop' ? path : isSend ? 'send' : 'unknown');
-    this.seen.push({ route: name, about: id, at: performance.now() });
+    this.log({ route: name, about: id, at: performance.now() });
     const left = this.quota.enter();
     response.once('close', left);
     await answerUnder(this.faults.strike(name, id), response, () => {
@@ -156,15 +135,4 @@ export class LabGmailServer {
     }
     return this.#mailboxes.get(own) ?? apiError(400, 'failedPrecondition', 'Mail service not enabled');
   }
-}
-
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    size += chunk.length;
-    if (size > UPLOAD_BYTES) throw new Error('The body is too large');
-  }
-  return Buffer.concat(chunks);
 }

@@ -1,5 +1,5 @@
 /** Watches of a lab Gmail, and the pushes that Pub/Sub would make of them. */
-import type { LabAnswer } from '../oauth/http-faults.ts';
+import type { LabAnswer } from '../http/answer.ts';
 import { apiError } from './errors.ts';
 import type { LabMailbox } from './mail-store.ts';
 

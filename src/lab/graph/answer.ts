@@ -1,12 +1,10 @@
 /** Answers of the lab's Graph, in the form that the real one gives them. */
 import { randomUUID } from 'node:crypto';
+import type { LabAnswer } from '../http/answer.ts';
 
-export interface LabAnswer {
-  status: number;
-  headers?: Record<string, string>;
-  /** JSON unless it is bytes; null for none. */
-  body: Record<string, unknown> | Buffer | null;
-}
+const ODATA = {
+  'Content-Type': 'application/json;odata.metadata=minimal;odata.streaming=true;charset=utf-8',
+};
 
 /** Thrown by a route to answer with an error. */
 export class GraphFault extends Error {
@@ -26,9 +24,9 @@ export function errorAnswer(
 ): LabAnswer {
   const date = new Date().toISOString().slice(0, 19);
   const innerError = { date, 'request-id': randomUUID(), 'client-request-id': randomUUID() };
-  return { status, headers, body: { error: { code, message, innerError } } };
+  return { status, headers: { ...ODATA, ...headers }, body: { error: { code, message, innerError } } };
 }
 
-export const ok = (body: Record<string, unknown>): LabAnswer => ({ status: 200, body });
-export const created = (body: Record<string, unknown>): LabAnswer => ({ status: 201, body });
-export const noContent = (status = 204): LabAnswer => ({ status, body: null });
+export const ok = (body: Record<string, unknown>): LabAnswer => ({ status: 200, headers: ODATA, body });
+export const created = (body: Record<string, unknown>): LabAnswer => ({ status: 201, headers: ODATA, body });
+export const noContent = (status = 204): LabAnswer => ({ status });

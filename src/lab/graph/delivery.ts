@@ -1,7 +1,8 @@
 /** Where the lab's Graph delivers what is sent, and the uploads of attachments on the way. */
 import { randomUUID } from 'node:crypto';
+import type { LabAnswer } from '../http/answer.ts';
 import { fixedContent } from '../mail-store.ts';
-import { created, GraphFault, type LabAnswer, ok } from './answer.ts';
+import { created, GraphFault, ok } from './answer.ts';
 import type { LabMailbox, LabMessage } from './mail-store.ts';
 
 /** What a draft got beside its MIME. */

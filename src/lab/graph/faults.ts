@@ -1,4 +1,7 @@
-/** Faults that the lab's Graph commits when told to: the ways in which the real one fails. */
+/** Faults that the lab's Graph commits when told to, in the words of Graph's own errors. */
+import { FaultList } from '../fault-list.ts';
+import type { HttpAction } from '../http/faults.ts';
+import { errorAnswer } from './answer.ts';
 
 /** The requests that it knows, by name. */
 export type RouteName =
@@ -22,6 +25,7 @@ export type RouteName =
   | 'find-message'
   | 'create-subscription'
   | 'get-subscription'
+  | 'list-subscriptions'
   | 'renew-subscription'
   | 'reauthorize-subscription'
   | 'delete-subscription';
@@ -68,37 +72,40 @@ export interface Fault {
   after?: number;
 }
 
-export class GraphFaults {
-  #faults: Fault[] = [];
-
-  /** Adds a fault; the returned function removes it. */
-  add(fault: Fault): () => void {
-    const own = { ...fault };
-    this.#faults.push(own);
-    return () => {
-      this.#faults = this.#faults.filter((other) => other !== own);
-    };
-  }
-
-  clear(): void {
-    this.#faults = [];
-  }
-
+export class GraphFaults extends FaultList<Fault> {
   /** The first that fits, counted as struck. */
-  strike(at: RouteName, mailbox: string | null, key: string | null): Action | null {
-    for (const fault of this.#faults) {
-      if (fault.at !== undefined && fault.at !== at) continue;
-      if (fault.mailbox !== undefined && fault.mailbox !== mailbox) continue;
-      if (fault.key !== undefined && fault.key !== key) continue;
-      if (fault.after !== undefined && fault.after > 0) {
-        fault.after -= 1;
-        continue;
-      }
-      if (fault.times === undefined) return fault.action;
-      if (fault.times <= 0) continue;
-      fault.times -= 1;
-      return fault.action;
+  strike(at: RouteName, mailbox: string | null, key: string | null): HttpAction | null {
+    const action = this.first(
+      (fault) =>
+        (fault.at === undefined || fault.at === at) &&
+        (fault.mailbox === undefined || fault.mailbox === mailbox) &&
+        (fault.key === undefined || fault.key === key),
+    );
+    return action && httpAction(action);
+  }
+}
+
+function httpAction(action: Action): HttpAction {
+  switch (action.do) {
+    case 'reset':
+      return { do: 'drop' };
+    case 'act-and-reset':
+      return { do: 'lose' };
+    case 'empty':
+      return { do: 'answer', status: 200 };
+    case 'act-and-answer':
+      return { do: 'act-and-answer', ...errorAnswer(action.status, action.code, 'By the script') };
+    case 'cut':
+      return { do: 'cut', after: action.after, end: action.end === 'reset' ? 'drop' : 'hang' };
+    case 'answer': {
+      const { status, code = '', message = 'By the script', retryAfter, html } = action;
+      const headers: Record<string, string> =
+        retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) };
+      if (html === undefined) return { do: 'answer', ...errorAnswer(status, code, message, headers) };
+      const page = { headers: { ...headers, 'Content-Type': 'text/html' }, body: Buffer.from(html) };
+      return { do: 'answer', status, ...page };
     }
-    return null;
+    default:
+      return action;
   }
 }

@@ -3,8 +3,9 @@
  * sent is in Sent Items, and in the inbox of every mailbox of the lab that is a recipient.
  */
 import { randomUUID } from 'node:crypto';
+import type { LabAnswer } from '../http/answer.ts';
 import { fixedContent } from '../mail-store.ts';
-import { created, GraphFault, type LabAnswer, noContent, ok } from './answer.ts';
+import { created, GraphFault, noContent, ok } from './answer.ts';
 import { headOf } from './delivery.ts';
 import type { LabMailbox, LabMessage } from './mail-store.ts';
 import type { LabRequest, Route } from './routes.ts';

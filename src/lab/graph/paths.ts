@@ -1,5 +1,6 @@
 /** Reads what a request of OData is about: its path in either form, and its body. */
 import type { IncomingMessage } from 'node:http';
+import { readBody } from '../http/answer.ts';
 import { GraphFault } from './answer.ts';
 import type { RouteName } from './faults.ts';
 import type { Route } from './routes.ts';
@@ -15,6 +16,7 @@ const REQUEST_BYTES = 5 * 1024 * 1024;
 
 const SUBSCRIPTIONS: readonly { name: RouteName; method: string; path: string }[] = [
   { name: 'create-subscription', method: 'POST', path: '/subscriptions' },
+  { name: 'list-subscriptions', method: 'GET', path: '/subscriptions' },
   { name: 'get-subscription', method: 'GET', path: '/subscriptions/:subscription' },
   { name: 'renew-subscription', method: 'PATCH', path: '/subscriptions/:subscription' },
   { name: 'delete-subscription', method: 'DELETE', path: '/subscriptions/:subscription' },
@@ -50,14 +52,9 @@ export function matchRoute(
 }
 
 export async function bodyOf(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > REQUEST_BYTES) throw new GraphFault(413, 'RequestEntityTooLarge', 'The request is too large.');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+  const body = await readBody(request, REQUEST_BYTES);
+  if (body === null) throw new GraphFault(413, 'RequestEntityTooLarge', 'The request is too large.');
+  return body;
 }
 
 /** The JSON object in a body; an empty one without a body. */

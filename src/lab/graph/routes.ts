@@ -1,5 +1,6 @@
 /** What the lab's Graph answers about folders, messages and contacts. Subscriptions have a file of their own. */
-import { created, GraphFault, type LabAnswer, noContent, ok } from './answer.ts';
+import type { LabAnswer } from '../http/answer.ts';
+import { created, GraphFault, noContent, ok } from './answer.ts';
 import type { LabOutgoing } from './delivery.ts';
 import type { DeltaTokens } from './delta.ts';
 import { contactEntity, folderEntity, instant, messageEntity, select, sizeProperty } from './entities.ts';

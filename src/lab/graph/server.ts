@@ -3,14 +3,12 @@
  * wants to see what happens when Graph misbehaves. It speaks TLS, as clients insist, on the loopback address only.
  */
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import https from 'node:https';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import type { Certificate } from '../certificate.ts';
+import type { LabAnswer } from '../http/answer.ts';
+import { answerUnder } from '../http/faults.ts';
+import { type HttpServerOptions, LabHttpServer } from '../http/server.ts';
 import type { Content } from '../mail-store.ts';
-import { errorAnswer, GraphFault, type LabAnswer } from './answer.ts';
+import { errorAnswer, GraphFault } from './answer.ts';
 import { LabOutgoing } from './delivery.ts';
 import { DeltaTokens } from './delta.ts';
 import { GraphFaults, type RouteName } from './faults.ts';
@@ -19,13 +17,9 @@ import { OUTGOING_ROUTES } from './outgoing.ts';
 import { bodyOf, jsonOf, matchRoute, segmentsOf } from './paths.ts';
 import { parseQuery } from './query.ts';
 import { ROUTES, type Role } from './routes.ts';
-import { send } from './sending.ts';
 import { Subscriptions } from './subscriptions.ts';
 
-export interface LabGraphOptions {
-  certificate: Certificate;
-  /** 0, the default, takes a free port. */
-  port?: number;
+export interface LabGraphOptions extends HttpServerOptions {
   /** Requests at once for one mailbox; more are refused with 429, as Exchange does. */
   concurrency?: number;
   subscriptionMaxMinutes?: number;
@@ -54,65 +48,37 @@ export interface LoggedRequest {
   at: number;
 }
 
-const LOG_LENGTH = 10_000;
 const ALL_ROLES: readonly Role[] = ['read', 'write', 'contacts', 'send'];
 const ALL_ROUTES = [...ROUTES, ...OUTGOING_ROUTES];
 
-export class LabGraphServer {
+export class LabGraphServer extends LabHttpServer<LoggedRequest> {
   readonly faults = new GraphFaults();
   readonly delta = new DeltaTokens();
   readonly subscriptions: Subscriptions;
   readonly mailboxes = new Map<string, LabMailbox>();
   readonly tokens = new Map<string, Grant>();
   readonly outgoing = new LabOutgoing(this.mailboxes);
-  /** The last 10,000 requests. */
-  readonly requests: LoggedRequest[] = [];
   /** The most requests at once for one mailbox so far. */
   peak = 0;
   readonly #options: LabGraphOptions;
-  readonly #server: https.Server;
-  readonly #open = new Set<Duplex>();
   readonly #running = new Map<LabMailbox, number>();
 
   constructor(options: LabGraphOptions) {
+    super(options);
     this.#options = options;
-    const { key, cert } = options.certificate;
     this.subscriptions = new Subscriptions({
       maxMinutes: options.subscriptionMaxMinutes ?? 10_080,
       ca: options.notificationCa,
       tenantId: randomUUID(),
     });
-    this.#server = https.createServer(
-      { key, cert },
-      (request, response) => void this.#serve(request, response),
-    );
-    this.#server.on('connection', (socket) => {
-      this.#open.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => this.#open.delete(socket));
-    });
-    // A client that does not like the certificate must not end the server.
-    this.#server.on('tlsClientError', () => {});
   }
 
-  /** Starts to listen and returns `host:port`. */
-  async start(): Promise<string> {
-    this.#server.listen(this.#options.port ?? 0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    return this.host;
+  get requests(): readonly LoggedRequest[] {
+    return this.seen;
   }
 
   get host(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  /** Stops listening and cuts every connection. May be called again. */
-  async stop(): Promise<void> {
-    if (!this.#server.listening) return;
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    for (const socket of this.#open) socket.destroy();
-    await closed;
+    return `127.0.0.1:${this.port}`;
   }
 
   /** `online` false: a user without a mailbox. */
@@ -153,17 +119,12 @@ export class LabGraphServer {
     throw new GraphFault(404, 'MailboxNotEnabledForRESTAPI', message);
   }
 
-  /** How many requests of a kind came. */
-  count(route: RouteName): number {
-    return this.requests.filter((request) => request.route === route).length;
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET', url = '/', headers } = request;
     const target = new URL(url, `https://${this.host}`);
     const prefer = String(headers.prefer ?? '');
     const matched = matchRoute(method, segmentsOf(target.pathname), ALL_ROUTES);
-    const log: LoggedRequest = {
+    const seen: LoggedRequest = {
       route: matched?.name ?? 'get-message',
       method,
       url,
@@ -172,8 +133,7 @@ export class LabGraphServer {
       status: 0,
       at: performance.now(),
     };
-    this.requests.push(log);
-    if (this.requests.length > LOG_LENGTH) this.requests.shift();
+    this.log(seen);
     let leave = (): void => {};
     try {
       const raw = await bodyOf(request);
@@ -181,7 +141,8 @@ export class LabGraphServer {
       if (upload !== undefined) {
         const act = async (): Promise<LabAnswer> =>
           this.outgoing.put(upload, String(headers['content-range'] ?? ''), raw, headers.authorization);
-        log.status = await send(response, this.faults.strike('upload', null, null), act);
+        const action = this.faults.strike('upload', null, null);
+        seen.status = await answerUnder(action, response, () => act().catch(answerTo));
         return;
       }
       const isText = String(headers['content-type'] ?? '').startsWith('text/plain');
@@ -191,7 +152,7 @@ export class LabGraphServer {
       const { name, names, route } = matched;
       const grant = this.#grantOf(headers.authorization);
       const mailbox = names.user === undefined ? null : this.mailbox(names.user);
-      if (mailbox) log.mailbox = mailbox.address;
+      if (mailbox) seen.mailbox = mailbox.address;
       const key = names.message === undefined ? null : (mailbox?.message(names.message)?.immutableId ?? null);
       leave = this.#enter(mailbox);
       const act = async (): Promise<LabAnswer> => {
@@ -215,11 +176,9 @@ export class LabGraphServer {
         });
       };
       const action = this.faults.strike(name, mailbox?.address ?? null, key);
-      log.status = await send(response, action, act);
+      seen.status = await answerUnder(action, response, () => act().catch(answerTo));
     } catch (error) {
-      const fault =
-        error instanceof GraphFault ? error.answer : errorAnswer(500, 'InternalServerError', String(error));
-      log.status = await send(response, null, async () => fault);
+      seen.status = await answerUnder(null, response, () => answerTo(error));
     } finally {
       leave();
     }
@@ -238,6 +197,8 @@ export class LabGraphServer {
           this.#require(grant, 'read', mailbox);
           return mailbox;
         });
+      case 'list-subscriptions':
+        return this.subscriptions.list();
       case 'renew-subscription':
         return this.subscriptions.renew(id, body);
       case 'reauthorize-subscription':
@@ -279,4 +240,8 @@ export class LabGraphServer {
     this.#running.set(mailbox, running);
     return () => void this.#running.set(mailbox, (this.#running.get(mailbox) ?? 1) - 1);
   }
+}
+
+function answerTo(error: unknown): LabAnswer {
+  return error instanceof GraphFault ? error.answer : errorAnswer(500, 'InternalServerError', String(error));
 }

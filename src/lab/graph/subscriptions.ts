@@ -1,6 +1,7 @@
 /** Change notifications of the lab's Graph: subscriptions with their handshake, what is told, and what gets lost. */
 import { randomUUID } from 'node:crypto';
-import { created, GraphFault, type LabAnswer, noContent, ok } from './answer.ts';
+import type { LabAnswer } from '../http/answer.ts';
+import { created, GraphFault, noContent, ok } from './answer.ts';
 import type { LabMailbox, LabMessage } from './mail-store.ts';
 import { call, handshake } from './notifier.ts';
 
@@ -34,6 +35,8 @@ const RESOURCE = /^\/?users\/([^/]+)\/mailFolders\(?\/?'?([^')/]+)'?\)?\/message
 
 export class Subscriptions {
   readonly options: SubscriptionOptions;
+  /** Subscriptions last no longer than this, whatever is asked for. */
+  grantMinutes = Number.POSITIVE_INFINITY;
   readonly all = new Map<string, LabSubscription>();
   /** So many notifications get lost from now on. */
   dropNext = 0;
@@ -79,6 +82,10 @@ export class Subscriptions {
     };
     this.all.set(subscription.id, subscription);
     return created(entity(subscription));
+  }
+
+  list(): LabAnswer {
+    return ok({ value: [...this.all.values()].map(entity) });
   }
 
   get(id: string): LabAnswer {
@@ -165,7 +172,8 @@ export class Subscriptions {
       const message = `Subscription expiration can only be ${maxMinutes} minutes in the future.`;
       throw new GraphFault(400, 'ExtensionError', message);
     }
-    return new Date(Math.max(time, now + LEAST_MINUTES * MINUTE_MS));
+    const granted = Math.min(time, now + this.grantMinutes * MINUTE_MS);
+    return new Date(Math.max(granted, now + LEAST_MINUTES * MINUTE_MS));
   }
 
   #find(id: string): LabSubscription {

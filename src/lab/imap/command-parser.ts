@@ -1,5 +1,5 @@
 /** Splits a command into its arguments (RFC 9051 section 9). Malformed input is a {@link CommandSyntaxError}. */
-import type { CommandPart } from './command-reader.ts';
+import type { CommandPart } from '../wire/command-reader.ts';
 
 export type Argument =
   | { kind: 'atom'; text: string }

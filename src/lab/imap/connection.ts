@@ -1,15 +1,12 @@
-/** One client connection of the lab server: its state, its view of the open folder, and how it ends. */
-import type { Socket } from 'node:net';
-import type { Folder, MailStore, StoredMessage, User } from '../mail-store.ts';
+/** One client connection of the lab server: its state, and its view of the open folder. */
+import type { Folder, MailStore, StoredMessage } from '../mail-store.ts';
 import { lowerBound } from '../mail-store.ts';
-import type { Output } from '../output.ts';
-import type { CommandReader } from './command-reader.ts';
+import { ConnectionOver, type ConnectionParts, LineConnection } from '../wire/connection.ts';
 import type { Action, FaultScript, Phase } from './faults.ts';
 import type { Candidate } from './search.ts';
 import { parseSequenceSet } from './sequence-set.ts';
 
-/** Thrown to end a connection from anywhere in a command. */
-export class ConnectionOver extends Error {}
+const APPEND_BYTES = 64 * 1024 * 1024;
 
 /** The answer to a command: `tag STATUS text`. */
 export interface Reply {
@@ -29,55 +26,34 @@ export interface Selected {
   readOnly: boolean;
 }
 
-export class Connection {
-  readonly id: number;
+/** What the connections of one server share. */
+interface ConnectionHost {
+  store: MailStore;
+  faults: FaultScript;
+  capabilities: ReadonlySet<string>;
+}
+
+export class Connection extends LineConnection {
   readonly store: MailStore;
   readonly faults: FaultScript;
   readonly capabilities: ReadonlySet<string>;
-  socket: Socket;
-  reader: CommandReader;
-  readonly output: Output;
-  user: User | null = null;
   selected: Selected | null = null;
-  secure: boolean;
 
-  constructor(parts: {
-    id: number;
-    store: MailStore;
-    faults: FaultScript;
-    capabilities: ReadonlySet<string>;
-    socket: Socket;
-    reader: CommandReader;
-    output: Output;
-    secure: boolean;
-  }) {
-    this.id = parts.id;
-    this.store = parts.store;
-    this.faults = parts.faults;
-    this.capabilities = parts.capabilities;
-    this.socket = parts.socket;
-    this.reader = parts.reader;
-    this.output = parts.output;
-    this.secure = parts.secure;
+  constructor(parts: ConnectionParts, { store, faults, capabilities }: ConnectionHost) {
+    super(parts, APPEND_BYTES);
+    this.store = store;
+    this.faults = faults;
+    this.capabilities = capabilities;
   }
 
   /** Commits the fault of this phase, if there is one. A reply means: answer with it and do nothing else. */
   async strike(phase: Phase, concerns?: (uid: number) => boolean): Promise<Reply | null> {
     const action = this.faults.forCommand(phase, this.user?.name ?? null, concerns);
-    return action ? this.commit(action) : null;
+    return action ? await this.#commit(action) : null;
   }
 
-  async commit(action: Action): Promise<Reply | null> {
+  async #commit(action: Action): Promise<Reply | null> {
     switch (action.do) {
-      case 'hang':
-        await this.output.flush();
-        return this.hang();
-      case 'reset':
-        this.socket.resetAndDestroy();
-        throw new ConnectionOver();
-      case 'drop':
-        this.socket.destroy();
-        throw new ConnectionOver();
       case 'bye':
         this.output.line(`* BYE ${action.text}`);
         await this.output.flush();
@@ -89,25 +65,10 @@ export class Connection {
         return bad(action.text);
       case 'pretend':
         return ok('Done');
-      case 'wait':
-        await new Promise((resolve) => setTimeout(resolve, action.ms));
-        return null;
-      case 'say':
-        this.output.line(action.line);
-        return null;
-      case 'drip':
-        this.output.slowDown(action.bytes, action.ms);
-        return null;
       default:
+        await this.commitWire(action);
         return null;
     }
-  }
-
-  /** Never answers again; ends when the client gives up. */
-  async hang(): Promise<never> {
-    if (!this.socket.destroyed)
-      await new Promise<void>((resolve) => this.socket.once('close', () => resolve()));
-    throw new ConnectionOver();
   }
 
   select(folder: Folder, readOnly: boolean): Selected {

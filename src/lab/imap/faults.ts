@@ -2,6 +2,8 @@
  * Faults that the lab server commits when told to: the ways in which real servers fail, so that a client can be
  * tried against each of them.
  */
+import { FaultList } from '../fault-list.ts';
+import type { End, WireAction } from '../wire/connection.ts';
 
 /** Where a fault strikes: before the command of that name is carried out, unless said otherwise. */
 export type Phase =
@@ -35,22 +37,12 @@ export type Phase =
   | 'logout';
 
 export type Action =
-  /** Stops answering and keeps the connection open: what a lost route looks like. */
-  | { do: 'hang' }
-  /** Cuts the connection with RST. */
-  | { do: 'reset' }
-  /** Closes the connection with FIN, without a word. */
-  | { do: 'drop' }
+  | WireAction
   | { do: 'bye'; text: string }
   | { do: 'no'; text: string }
   | { do: 'bad'; text: string }
   /** Answers OK and does nothing. */
   | { do: 'pretend' }
-  | { do: 'wait'; ms: number }
-  /** Sends `line`, then goes on as usual. */
-  | { do: 'say'; line: string }
-  /** Sends everything from here on in pieces of `bytes`, one every `ms`. */
-  | { do: 'drip'; bytes: number; ms: number }
   // For FETCH, and for the UIDs named in the fault:
   /** Leaves the message out of an answer that ends in OK. */
   | { do: 'omit' }
@@ -66,7 +58,7 @@ export type Action =
   /** Sends no more than `bytes` of each section that was asked for, as if it ended there. */
   | { do: 'shorten'; bytes: number }
   /** Sends `after` bytes of the literal, then cuts the connection or falls silent. */
-  | { do: 'cut'; after: number; end: 'hang' | 'reset' | 'drop' };
+  | { do: 'cut'; after: number; end: End };
 
 export type ActionName = Action['do'];
 
@@ -92,23 +84,7 @@ const MESSAGE_ACTIONS: ReadonlySet<ActionName> = new Set<ActionName>([
   'cut',
 ]);
 
-/** The faults of one server. Faults are looked at in the order in which they were added. */
-export class FaultScript {
-  #faults: Fault[] = [];
-
-  /** Adds a fault; the returned function removes it. */
-  add(fault: Fault): () => void {
-    const own = { ...fault };
-    this.#faults.push(own);
-    return () => {
-      this.#faults = this.#faults.filter((other) => other !== own);
-    };
-  }
-
-  clear(): void {
-    this.#faults = [];
-  }
-
+export class FaultScript extends FaultList<Fault> {
   /** The action for a whole command, and counts it as struck. */
   forCommand(phase: Phase, user: string | null, concerns?: (uid: number) => boolean): Action | null {
     return this.#strike(phase, user, (fault) => {
@@ -125,13 +101,8 @@ export class FaultScript {
   }
 
   #strike(phase: Phase, user: string | null, fits: (fault: Fault) => boolean): Action | null {
-    for (const fault of this.#faults) {
-      if (fault.at !== phase || (fault.user !== undefined && fault.user !== user) || !fits(fault)) continue;
-      if (fault.times === undefined) return fault.action;
-      if (fault.times <= 0) continue;
-      fault.times -= 1;
-      return fault.action;
-    }
-    return null;
+    return this.first(
+      (fault) => fault.at === phase && (fault.user === undefined || fault.user === user) && fits(fault),
+    );
   }
 }

@@ -58,7 +58,7 @@ async function answerBody(
   if (fault?.do !== 'cut') return output.add(bytes);
   output.add(bytes.subarray(0, fault.after));
   await output.flush();
-  await connection.commit({ do: fault.end });
+  await connection.cut(fault.end);
 }
 
 /** Announces more than there is and never comes to an end; stops when the client goes away. */
@@ -70,7 +70,7 @@ async function endless(connection: Connection, announce: number): Promise<never>
     await output.flush();
     await new Promise((resolve) => setImmediate(resolve));
   }
-  return connection.hang();
+  return await connection.cut('hang');
 }
 
 function claimedSize(size: number, fault: Action | null): number {

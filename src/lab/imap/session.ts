@@ -1,10 +1,10 @@
 /** The life of one connection: greeting, commands one after the other, end. */
-
+import { ConnectionOver } from '../wire/connection.ts';
 import { type Command, CommandSyntaxError, parseCommand } from './command-parser.ts';
 import * as folder from './commands-folder.ts';
 import { authenticate, login } from './commands-login.ts';
 import * as message from './commands-message.ts';
-import { bad, type Connection, ConnectionOver, no, ok, type Reply } from './connection.ts';
+import { bad, type Connection, no, ok, type Reply } from './connection.ts';
 import type { Phase } from './faults.ts';
 
 type Handler = (connection: Connection, command: Command) => Promise<Reply>;
@@ -13,8 +13,8 @@ type Handler = (connection: Connection, command: Command) => Promise<Reply>;
 export interface SessionEvents {
   command(connection: Connection, command: Command): void;
   loggedIn(connection: Connection): void;
-  /** Changes the connection to TLS; null when the server has no certificate. */
-  startTls: ((connection: Connection) => Promise<void>) | null;
+  /** Changes the connection to TLS. */
+  startTls(connection: Connection): void;
 }
 
 const BEFORE_LOGIN = new Set(['CAPABILITY', 'NOOP', 'LOGOUT', 'ID', 'LOGIN', 'AUTHENTICATE', 'STARTTLS']);
@@ -142,14 +142,14 @@ async function logout(connection: Connection, command: Command): Promise<boolean
 
 async function startTls(connection: Connection, events: SessionEvents, command: Command): Promise<void> {
   const struck = await connection.strike('starttls');
-  const offersTls = events.startTls !== null && !connection.secure && !connection.user;
+  const offersTls = connection.capabilities.has('STARTTLS') && !connection.secure && !connection.user;
   const reply = struck ?? (offersTls ? ok('Begin TLS') : bad('STARTTLS is not possible here'));
   connection.output.line(`${command.tag} ${reply.status} ${reply.text}`);
   await connection.output.flush();
   if (reply.status !== 'OK') return;
   // Told to pretend: the client begins the handshake and never hears of it again.
-  if (struck) await connection.hang();
-  await events.startTls?.(connection);
+  if (struck) await connection.cut('hang');
+  events.startTls(connection);
 }
 
 async function capability(connection: Connection): Promise<Reply> {

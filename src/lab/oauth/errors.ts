@@ -1,6 +1,6 @@
 /** Errors in the shapes in which Microsoft Entra and Google's token endpoint give them. */
 import { randomUUID } from 'node:crypto';
-import type { LabAnswer } from './http-faults.ts';
+import type { LabAnswer } from '../http/answer.ts';
 
 /** Texts of Entra's errors, shortened at the places where they name the application. */
 const ENTRA: Readonly<Record<number, { status: number; error: string; text: string; suberror?: string }>> = {

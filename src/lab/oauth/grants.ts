@@ -1,8 +1,8 @@
 /** What the lab's token endpoint knows and decides: applications, people who signed in, tokens. */
 import { createHash, createPublicKey, randomBytes, X509Certificate } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
+import type { LabAnswer } from '../http/answer.ts';
 import { type EntraCode, entraError, googleError } from './errors.ts';
-import type { LabAnswer } from './http-faults.ts';
 
 export type Authority = { provider: 'microsoft'; tenant: string } | { provider: 'google' };
 
@@ -36,8 +36,12 @@ export class Grants {
   readonly tenants = new Set(['lab-tenant']);
   readonly clients = new Map<string, LabClient>();
   readonly serviceAccounts = new Map<string, LabServiceAccount>();
+  /** Identities of the machine; the empty one is its own. */
+  readonly identities = new Set(['']);
   /** Life of access tokens, in seconds. */
   lifeSeconds = 3600;
+  /** Who signs in in a browser: by default whom the request hints at; null declines. */
+  browserUser: string | null | undefined = undefined;
   /** A new refresh token comes with each refresh, and the old one is void. */
   rotate = false;
   readonly #refreshTokens = new Map<string, { user: string; scope: string; entra?: EntraCode }>();
@@ -99,15 +103,20 @@ export class Grants {
   authorize(query: URLSearchParams): LabAnswer {
     const code = randomBytes(16).toString('hex');
     const redirectUri = query.get('redirect_uri') ?? '';
+    const location = new URL(redirectUri);
+    location.searchParams.set('state', query.get('state') ?? '');
+    if (this.browserUser === null) {
+      location.searchParams.set('error', 'access_denied');
+      location.searchParams.set('error_description', 'AADSTS65004: User declined to consent.');
+      return { status: 302, headers: { location: location.href } };
+    }
     this.#codes.set(code, {
-      user: query.get('login_hint') ?? 'somebody@example.com',
+      user: this.browserUser ?? query.get('login_hint') ?? 'somebody@example.com',
       challenge: query.get('code_challenge') ?? '',
       redirectUri,
       scope: query.get('scope') ?? '',
     });
-    const location = new URL(redirectUri);
     location.searchParams.set('code', code);
-    location.searchParams.set('state', query.get('state') ?? '');
     return { status: 302, headers: { location: location.href } };
   }
 
@@ -125,6 +134,8 @@ export class Grants {
   }
 
   managedIdentity(query: URLSearchParams): LabAnswer {
+    const id = query.get('client_id');
+    if (!this.identities.has(id ?? '')) return googleError('invalid_request', 'Identity not found');
     const { body } = this.#give(null, query.get('resource') ?? '', null) as { body: Record<string, unknown> };
     // Azure's metadata service has numbers as strings.
     return {
@@ -169,8 +180,9 @@ export class Grants {
     const proof = createHash('sha256')
       .update(form.get('code_verifier') ?? '')
       .digest('base64url');
-    const isRight =
-      known !== undefined && known.challenge === proof && known.redirectUri === form.get('redirect_uri');
+    // Whoever sent no challenge needs no proof.
+    const isProved = known?.challenge === '' || known?.challenge === proof;
+    const isRight = known !== undefined && isProved && known.redirectUri === form.get('redirect_uri');
     if (!isRight) return isEntra ? entraError(70008) : googleError('invalid_grant', 'Malformed auth code.');
     return this.#give(known.user, known.scope, this.issueRefreshToken(known.user, known.scope));
   }
@@ -196,6 +208,8 @@ export class Grants {
     } catch {
       return googleError('invalid_grant', 'Invalid JWT Signature.');
     }
+    // In its own name it gets whatever scope it asks for: what it may do is decided elsewhere.
+    if (sub === '') return this.#give(iss, scope, null);
     if (!scope.split(' ').every((one) => account.scopes.includes(one))) {
       const text =
         'Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested.';

@@ -5,12 +5,11 @@
  */
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { exportJWK, type JWTPayload, SignJWT } from 'jose';
-import { type Certificate, makeCertificate } from '../certificate.ts';
+import { type LabAnswer, readBody } from '../http/answer.ts';
+import { answerUnder, HttpFaults } from '../http/faults.ts';
+import { LabHttpServer } from '../http/server.ts';
 import { type Authority, Grants } from './grants.ts';
-import { answerUnder, HttpFaults, type LabAnswer } from './http-faults.ts';
 
 /** A request that came, for tests that count. */
 export interface SeenRequest {
@@ -20,41 +19,13 @@ export interface SeenRequest {
 
 const FORM_BYTES = 64 * 1024;
 
-export class LabOauthServer {
+export class LabOauthServer extends LabHttpServer<SeenRequest> {
   readonly faults = new HttpFaults();
-  readonly seen: SeenRequest[] = [];
   readonly grants = new Grants();
-  readonly certificate: Certificate;
-  readonly #server: Server;
+  /** What App Service gives to its own applications, to ask with. */
+  readonly identityHeader = randomUUID();
   readonly #keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
   readonly #keyId = randomUUID();
-  #port = 0;
-
-  constructor() {
-    this.certificate = makeCertificate({ names: ['localhost', '127.0.0.1'] });
-    this.#server = createServer(
-      { key: this.certificate.key, cert: this.certificate.cert },
-      (request, response) => {
-        this.#handle(request, response).catch(() => response.destroy());
-      },
-    );
-  }
-
-  async start(): Promise<number> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    this.#port = (this.#server.address() as AddressInfo).port;
-    return this.#port;
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
-  }
-
-  /** `https://localhost:<port>`; the certificate's authority is {@link certificate}. */
-  get origin(): string {
-    return `https://localhost:${this.#port}`;
-  }
 
   /** Like `login.microsoftonline.com/<tenant>/oauth2/v2.0`. */
   microsoftUrl(name: 'token' | 'authorize' | 'devicecode', tenant = 'lab-tenant'): string {
@@ -69,11 +40,6 @@ export class LabOauthServer {
     return `${this.origin}/jwks`;
   }
 
-  /** How often a route was asked. */
-  count(route: string): number {
-    return this.seen.filter((request) => request.route === route).length;
-  }
-
   /** A token signed with the key of {@link jwksUrl}, such as Pub/Sub sends with a push. */
   async sign(claims: JWTPayload, algorithm = 'RS256'): Promise<string> {
     return await new SignJWT(claims)
@@ -81,11 +47,11 @@ export class LabOauthServer {
       .sign(this.#keys.privateKey);
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected override async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.origin);
-    const form = new URLSearchParams(await readBody(request));
+    const form = await readForm(request);
     const { route, authority } = routeOf(url.pathname);
-    this.seen.push({ route, form });
+    this.log({ route, form });
     const action = this.faults.strike(route, form.get('client_id'));
     await answerUnder(action, response, () => this.#answer(route, authority, url, form, request));
   }
@@ -105,7 +71,8 @@ export class LabOauthServer {
       case 'devicecode':
         return this.grants.deviceCode(form, this.origin);
       case 'identity':
-        return request.headers.metadata === 'true'
+        return request.headers.metadata === 'true' ||
+          request.headers['x-identity-header'] === this.identityHeader
           ? this.grants.managedIdentity(url.searchParams)
           : {
               status: 400,
@@ -135,11 +102,8 @@ function routeOf(path: string): { route: string; authority: Authority } {
   return { route: google[path] ?? 'unknown', authority: { provider: 'google' } };
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    text += chunk.toString('latin1');
-    if (text.length > FORM_BYTES) throw new Error('The form is too large');
-  }
-  return text;
+async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
+  const body = await readBody(request, FORM_BYTES);
+  if (body === null) throw new Error('The form is too large');
+  return new URLSearchParams(body.toString('latin1'));
 }

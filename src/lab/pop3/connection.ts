@@ -1,12 +1,7 @@
-/** One client connection of the lab POP3 server: its state, and how it ends. */
-import type { Socket } from 'node:net';
-import type { CommandReader } from '../imap/command-reader.ts';
-import type { StoredMessage, User } from '../mail-store.ts';
-import type { Output } from '../output.ts';
+/** One client connection of the lab POP3 server: its state, and its view of the maildrop. */
+import type { StoredMessage } from '../mail-store.ts';
+import { type ConnectionParts, LineConnection } from '../wire/connection.ts';
 import type { Action, FaultScript, Phase } from './faults.ts';
-
-/** Thrown to end a connection from anywhere in a command. */
-export class ConnectionOver extends Error {}
 
 /** The first line of an answer. */
 export interface Reply {
@@ -17,34 +12,17 @@ export interface Reply {
 export const ok = (text: string): Reply => ({ ok: true, text });
 export const err = (text: string): Reply => ({ ok: false, text });
 
-export class Connection {
-  readonly id: number;
+export class Connection extends LineConnection {
   readonly faults: FaultScript;
-  socket: Socket;
-  reader: CommandReader;
-  readonly output: Output;
-  secure: boolean;
   /** The name that USER gave. */
   named: string | null = null;
-  user: User | null = null;
   /** The maildrop as it was at the login; message 1 is the first (RFC 1939 section 5). */
   view: readonly StoredMessage[] = [];
   readonly deleted = new Set<StoredMessage>();
 
-  constructor(parts: {
-    id: number;
-    faults: FaultScript;
-    socket: Socket;
-    reader: CommandReader;
-    output: Output;
-    secure: boolean;
-  }) {
-    this.id = parts.id;
-    this.faults = parts.faults;
-    this.socket = parts.socket;
-    this.reader = parts.reader;
-    this.output = parts.output;
-    this.secure = parts.secure;
+  constructor(parts: ConnectionParts, faults: FaultScript) {
+    super(parts, 0);
+    this.faults = faults;
   }
 
   /** Sends an answer of one line. */
@@ -78,37 +56,14 @@ export class Connection {
     return this.faults.forMessage(phase, this.user?.name ?? null, message.uid);
   }
 
-  /** Ends the connection, or never answers again; in that case it ends when the client gives up. */
-  async cut(end: 'hang' | 'reset' | 'drop'): Promise<never> {
-    await this.output.flush();
-    if (end === 'reset') this.socket.resetAndDestroy();
-    else if (end === 'drop') this.socket.destroy();
-    else if (!this.socket.destroyed) {
-      await new Promise<void>((resolve) => this.socket.once('close', () => resolve()));
-    }
-    throw new ConnectionOver();
-  }
-
   async #commit(action: Action): Promise<Reply | null> {
     switch (action.do) {
-      case 'hang':
-      case 'reset':
-      case 'drop':
-        return await this.cut(action.do);
       case 'err':
         return err(action.text);
       case 'pretend':
         return ok('done');
-      case 'wait':
-        await new Promise((resolve) => setTimeout(resolve, action.ms));
-        return null;
-      case 'say':
-        this.output.line(action.line);
-        return null;
-      case 'drip':
-        this.output.slowDown(action.bytes, action.ms);
-        return null;
       default:
+        await this.commitWire(action);
         return null;
     }
   }

@@ -2,6 +2,8 @@
  * Faults that the lab POP3 server commits when told to: the ways in which real servers fail, so that a client can be
  * tried against each of them.
  */
+import { FaultList } from '../fault-list.ts';
+import type { End, WireAction } from '../wire/connection.ts';
 
 /** Where a fault strikes: before the command of that name is carried out, unless said otherwise. */
 export type Phase =
@@ -24,21 +26,11 @@ export type Phase =
   | 'updated';
 
 export type Action =
-  /** Stops answering and keeps the connection open: what a lost route looks like. */
-  | { do: 'hang' }
-  /** Cuts the connection with RST. */
-  | { do: 'reset' }
-  /** Closes the connection with FIN, without a word. */
-  | { do: 'drop' }
+  | WireAction
   /** Refuses with `-ERR text`. */
   | { do: 'err'; text: string }
   /** Answers +OK and does nothing. */
   | { do: 'pretend' }
-  | { do: 'wait'; ms: number }
-  /** Sends `line`, then goes on as usual. */
-  | { do: 'say'; line: string }
-  /** Sends everything from here on in pieces of `bytes`, one every `ms`. */
-  | { do: 'drip'; bytes: number; ms: number }
   // For LIST, RETR and TOP, and for the messages named in the fault:
   | { do: 'claim-size'; bytes: number }
   /** Sends bytes as long as the client takes them. */
@@ -46,7 +38,7 @@ export type Action =
   /** Sends no byte between +OK and the end. */
   | { do: 'empty' }
   /** Sends `after` bytes of the message, then cuts the connection or falls silent. */
-  | { do: 'cut'; after: number; end: 'hang' | 'reset' | 'drop' };
+  | { do: 'cut'; after: number; end: End };
 
 const MESSAGE_ACTIONS: ReadonlySet<Action['do']> = new Set<Action['do']>([
   'claim-size',
@@ -66,23 +58,7 @@ export interface Fault {
   times?: number;
 }
 
-/** The faults of one server. Faults are looked at in the order in which they were added. */
-export class FaultScript {
-  #faults: Fault[] = [];
-
-  /** Adds a fault; the returned function removes it. */
-  add(fault: Fault): () => void {
-    const own = { ...fault };
-    this.#faults.push(own);
-    return () => {
-      this.#faults = this.#faults.filter((other) => other !== own);
-    };
-  }
-
-  clear(): void {
-    this.#faults = [];
-  }
-
+export class FaultScript extends FaultList<Fault> {
   /** The action for a command as a whole, and counts it as struck. */
   forCommand(phase: Phase, user: string | null, uid: number | null): Action | null {
     return this.#strike(phase, user, uid, (action) => !MESSAGE_ACTIONS.has(action.do));
@@ -99,15 +75,9 @@ export class FaultScript {
     uid: number | null,
     fits: (action: Action) => boolean,
   ): Action | null {
-    for (const fault of this.#faults) {
-      if (fault.at !== phase || !fits(fault.action)) continue;
-      if (fault.user !== undefined && fault.user !== user) continue;
-      if (fault.uids && (uid === null || !fault.uids.includes(uid))) continue;
-      if (fault.times === undefined) return fault.action;
-      if (fault.times <= 0) continue;
-      fault.times -= 1;
-      return fault.action;
-    }
-    return null;
+    return this.first(({ at, action, user: only, uids }) => {
+      if (at !== phase || !fits(action) || (only !== undefined && only !== user)) return false;
+      return !uids || (uid !== null && uids.includes(uid));
+    });
   }
 }

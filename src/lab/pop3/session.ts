@@ -17,7 +17,7 @@ export interface SessionHost {
   /** By user, in milliseconds of performance.now(). */
   lastLogins: Map<string, number>;
   heard(connection: Connection, name: string, detail: string): void;
-  startTls(connection: Connection): Promise<void>;
+  startTls(connection: Connection): void;
 }
 
 /** Serves a connection to its end. Never throws: whatever goes wrong ends this connection only. */
@@ -80,10 +80,8 @@ async function authorization(
       return await connection.answer(ok('send PASS'));
     case 'PASS':
       return await admit(connection, host, await pass(connection, host.store, detail));
-    case 'AUTH': {
-      const mechanisms = new Set(['PLAIN', 'XOAUTH2'].filter((mechanism) => !host.missing.has(mechanism)));
-      return await admit(connection, host, await auth(connection, host.store, args, mechanisms));
-    }
+    case 'AUTH':
+      return await admit(connection, host, await auth(connection, host.store, args, host.missing));
     default:
       return await connection.answer(err('Not possible in this state'));
   }
@@ -115,7 +113,7 @@ async function stls(connection: Connection, host: SessionHost): Promise<void> {
   if (!reply.ok) return;
   // Told to pretend: the client begins the handshake and never hears of it again.
   if (struck) await connection.cut('hang');
-  await host.startTls(connection);
+  host.startTls(connection);
 }
 
 async function transaction(

@@ -1,4 +1,6 @@
 /** How far a folder was listed. Ids are opaque, and history ids are text: they do not fit into a number. */
+import { objectIn } from '../cursor-text.ts';
+
 export interface GmailCursor {
   /** Address of the account: history ids of another one would mean something else. */
   account: string;
@@ -20,13 +22,8 @@ export function formatCursor({ account, historyId, rest }: GmailCursor): string 
 
 /** Null when it is no cursor of a Gmail folder. */
 export function parseCursor(text: string): GmailCursor | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== 'object' || value === null) return null;
+  const value = objectIn(text);
+  if (value === null) return null;
   const {
     account,
     historyId,

@@ -57,6 +57,12 @@ function loginAdvice(error: PenstockError, user: string): string {
       'API controls, domain-wide delegation.'
     );
   }
+  if (/Invalid email or User ID/i.test(error.message)) {
+    return `Check the address ${user}: the domain of the service account has no such mailbox.`;
+  }
+  if (/account not found|Invalid JWT/i.test(error.message)) {
+    return 'Check the address of the service account (the client id) and its key, and the clock of this machine.';
+  }
   if (/another account/.test(error.message))
     return `Sign in as ${user}, or change the address of the mailbox.`;
   if (/no Gmail mailbox/.test(error.message)) return `Give ${user} a Gmail licence, or check the address.`;

@@ -20,6 +20,10 @@ export async function factsOf(api: GmailApi, id: string, signal: AbortSignal): P
   }
 }
 
+/**
+ * One that Gmail cannot tell about is listed all the same, without size and date: it must not hide the others, and its
+ * fetch fails by itself.
+ */
 export async function* listFacts(
   api: GmailApi,
   keys: readonly string[],
@@ -28,10 +32,27 @@ export async function* listFacts(
 ): AsyncGenerator<Listed[]> {
   for (let start = 0; start < keys.length; start += FACTS_AT_ONCE) {
     const chunk = keys.slice(start, start + FACTS_AT_ONCE);
-    const facts = await allOf(chunk, api.options.concurrency, (id) => factsOf(api, id, signal));
-    yield facts
-      .filter((one) => one !== null && isMail(one))
-      .map((one) => ({ key: one!.id, size: one!.size, internalDate: one!.internalDate }));
+    const told = await allOf(chunk, api.options.concurrency, (id) => factsOrFault(api, id, signal));
+    // A server that cannot answer this either is broken, and no message is to blame.
+    if (told.some((facts) => facts === 'fault')) await api.profile(signal);
+    yield told.flatMap((facts, index) => {
+      if (facts === 'fault') return [{ key: chunk[index]!, size: 0, internalDate: null }];
+      if (facts === null || !isMail(facts)) return [];
+      return [{ key: facts.id, size: facts.size, internalDate: facts.internalDate }];
+    });
+  }
+}
+
+async function factsOrFault(
+  api: GmailApi,
+  id: string,
+  signal: AbortSignal,
+): Promise<MessageFacts | null | 'fault'> {
+  try {
+    return await factsOf(api, id, signal);
+  } catch (error) {
+    if (ofMessage(error, id) === null) throw error;
+    return 'fault';
   }
 }
 

@@ -17,6 +17,9 @@ export const UNITS = {
   send: 100,
   watch: 100,
   stop: 50,
+  // Calls of Pub/Sub, which has quotas of its own.
+  pull: 0,
+  acknowledge: 0,
 } as const;
 
 export type Method = keyof typeof UNITS;

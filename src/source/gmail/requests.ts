@@ -11,6 +11,9 @@ import { gmailError, readApiError } from './gmail-error.ts';
 import { type Method, QuotaGate } from './quota.ts';
 import type { GmailOptions, GmailSettings } from './settings.ts';
 
+/** What is asked, and with what tokens. */
+type ReachedApi = Pick<GmailSettings, 'tokens' | 'rootUrl'>;
+
 /** Options that every call passes to the SDK. */
 export interface CallOptions {
   headers: { Authorization: string };
@@ -25,11 +28,11 @@ export interface Answer<T> {
 const ANSWER_BYTES = 32 * 1024 * 1024;
 
 export class Requests {
-  readonly #settings: GmailSettings;
+  readonly #settings: ReachedApi;
   readonly #options: GmailOptions;
   readonly #gate: QuotaGate;
 
-  constructor(settings: GmailSettings, options: GmailOptions) {
+  constructor(settings: ReachedApi, options: GmailOptions) {
     this.#settings = settings;
     this.#options = options;
     this.#gate = new QuotaGate(options.unitsPerMinute);

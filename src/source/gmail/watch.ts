@@ -22,6 +22,8 @@ export function gmailWatch(openApi: () => GmailApi): Subscriptions {
   return {
     make: ({ address, folders }, signal) => run((api) => makeWatch(api, address, folders, signal)),
     renew: (_id, { address, folders }, signal) => run((api) => makeWatch(api, address, folders, signal)),
+    // An account has one watch, and making it again is renewing it.
+    removeStrays: async () => undefined,
     remove: (_id, signal) => run((api) => api.stopWatch(signal)),
   };
 }

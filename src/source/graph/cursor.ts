@@ -4,6 +4,7 @@
  * may be of another folder, of another kind of source, or of another host that must never see a token.
  */
 import { createHash } from 'node:crypto';
+import { objectIn } from '../cursor-text.ts';
 import { GRAPH_VERSION } from './settings.ts';
 
 /** What was in a folder at one moment, without listing it: see {@link isPinned}. */
@@ -33,13 +34,8 @@ export function formatCursor(cursor: GraphCursor): string {
 
 /** Null when the text is no cursor of this folder whose links lead to `origin`. */
 export function parseCursor(text: string, folder: string, origin: string): GraphCursor | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== 'object' || value === null) return null;
+  const value = objectIn(text);
+  if (value === null) return null;
   const { link, round, pin, at, folder: of } = value as Record<keyof GraphCursor, unknown>;
   if (of !== folder || typeof at !== 'string') return null;
   if (!isNullOr(link, (given) => isDeltaLink(given, origin))) return null;

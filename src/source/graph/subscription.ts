@@ -38,6 +38,13 @@ export function graphSubscriptions(mailbox: Pick<GraphMailbox, 'client'>): Subsc
         return { ...made, secretSha256: secretDigest(secret) };
       }),
     renew: (id, _wish, signal) => run(signal, (client) => renewSubscription(client, id)),
+    removeStrays: ({ folders, address }, signal) =>
+      run(signal, async (client) => {
+        const folder = await findFolder(client, folders[0] ?? 'INBOX');
+        for (const id of await findSubscriptions(client, resourceOf(client, folder.id), address)) {
+          await deleteSubscription(client, id);
+        }
+      }),
     remove: (id, signal) => run(signal, (client) => deleteSubscription(client, id)),
   };
 }
@@ -54,7 +61,7 @@ export async function createSubscription(
 ): Promise<RenewedSubscription> {
   const body = {
     changeType: 'created',
-    resource: client.mailbox(`/mailFolders('${encodeURIComponent(folder)}')/messages`).slice(1),
+    resource: resourceOf(client, folder),
     notificationUrl: url,
     // Where lifecycle events go; it cannot be added later.
     lifecycleNotificationUrl: url,
@@ -68,6 +75,41 @@ export async function createSubscription(
     if (fields.graphCode !== 'ValidationError') throw thrown;
     throw fail('push_refused', `Graph does not get through to ${url}: ${message}`, fields, thrown);
   }
+}
+
+/** Pages of subscriptions that are looked through; an application has few, and each page has up to hundreds. */
+const MOST_PAGES = 100;
+
+/**
+ * Ids of the subscriptions of this application to a resource that call this address. Others of the same application, such
+ * as those of another installation, have other addresses.
+ */
+async function findSubscriptions(client: GraphClient, resource: string, url: string): Promise<string[]> {
+  const found: string[] = [];
+  let path: string | null = '/subscriptions';
+  for (let page = 0; path !== null && page < MOST_PAGES; page += 1) {
+    const answer = (await client.json(path, { what: 'list subscriptions' })) as Record<
+      string,
+      unknown
+    > | null;
+    const items = Array.isArray(answer?.value) ? (answer.value as Record<string, unknown>[]) : [];
+    for (const { id, resource: about, notificationUrl } of items) {
+      const isOurs = notificationUrl === url && plain(about) === plain(resource);
+      if (isOurs && typeof id === 'string') found.push(id);
+    }
+    const next: unknown = answer?.['@odata.nextLink'];
+    path = typeof next === 'string' ? next : null;
+  }
+  return found;
+}
+
+/** Graph may give a resource back with another case, or a slash before it. */
+function plain(resource: unknown): string {
+  return String(resource).toLowerCase().replace(/^\//, '');
+}
+
+function resourceOf(client: GraphClient, folder: string): string {
+  return client.mailbox(`/mailFolders('${encodeURIComponent(folder)}')/messages`).slice(1);
 }
 
 /** Renews a subscription, which authorises it anew too. Null when there is none any more: make another one then. */

@@ -2,6 +2,8 @@
  * The cursor of an IMAP folder: every UID up to `lastUid` was listed while UIDVALIDITY was `uidValidity`.
  * UIDs only ever grow (RFC 9051 section 2.3.1.1), so no message can appear below it.
  */
+import { objectIn } from '../cursor-text.ts';
+
 export interface ImapCursor {
   /** As text: values of 0 and above 32 bits exist in the wild. */
   uidValidity: string;
@@ -14,13 +16,8 @@ export function formatCursor({ uidValidity, lastUid }: ImapCursor): string {
 
 /** Null when the text is no cursor of this kind. */
 export function parseCursor(text: string): ImapCursor | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof value !== 'object' || value === null) return null;
+  const value = objectIn(text);
+  if (value === null) return null;
   const { uidValidity, lastUid } = value as Partial<Record<keyof ImapCursor, unknown>>;
   if (typeof uidValidity !== 'string' || typeof lastUid !== 'number') return null;
   return Number.isSafeInteger(lastUid) && lastUid >= 0 ? { uidValidity, lastUid } : null;

@@ -1,6 +1,7 @@
 /** Tries the settings of an IMAP account step by step; each failing step says what to change. */
 import type net from 'node:net';
 import { fail, type PenstockError } from '../../errors.ts';
+import { loginAdviceFor } from '../login-advice.ts';
 import { Diagnosis, probeDns, probeTcp, probeTls, StepFailed } from '../probe.ts';
 import type { DiagnosisStep, ServerSettings } from '../source.ts';
 import { Commands } from './commands.ts';
@@ -148,6 +149,8 @@ async function checkFolders(
 }
 
 function loginAdvice(error: PenstockError, { auth }: ServerSettings): string {
+  const known = loginAdviceFor('IMAP', error);
+  if (known !== null) return known;
   if (error.code !== 'auth_failed') return error.hint;
   if (auth.kind === 'xoauth2') {
     return 'Get a new token; check that it has the IMAP scope and was made for this mailbox.';

@@ -111,13 +111,7 @@ async function move(
   folder: string,
 ): Promise<void> {
   // Before, because afterwards a message that is not here may have been moved by us or taken by somebody else.
-  const here = await presentUids(commands, uids);
-  mark(
-    results,
-    uids.filter((uid) => !here.has(uid)),
-    'gone',
-  );
-  const present = uids.filter((uid) => here.has(uid));
+  const present = await stillPresent(commands, results, uids);
   if (present.length === 0) return;
   if (!(await commands.folderExists(folder))) await createTarget(commands, folder);
   if (!commands.has('MOVE')) {
@@ -140,13 +134,7 @@ async function move(
 }
 
 async function remove(commands: Commands, results: Results, uids: readonly number[]): Promise<void> {
-  const here = await presentUids(commands, uids);
-  mark(
-    results,
-    uids.filter((uid) => !here.has(uid)),
-    'gone',
-  );
-  const present = uids.filter((uid) => here.has(uid));
+  const present = await stillPresent(commands, results, uids);
   if (present.length === 0) return;
   await commands.deleteForGood(present);
   await markAbsent(
@@ -166,6 +154,21 @@ async function createTarget(commands: Commands, folder: string): Promise<void> {
     const why = `The folder "${folder}" is missing and could not be created: ${(error as PenstockError).message}`;
     throw fail('folder_missing', why, { folder }, error);
   }
+}
+
+/** Those of `uids` that are here; the others get `gone`. */
+async function stillPresent(
+  commands: Commands,
+  results: Results,
+  uids: readonly number[],
+): Promise<number[]> {
+  const here = await presentUids(commands, uids);
+  mark(
+    results,
+    uids.filter((uid) => !here.has(uid)),
+    'gone',
+  );
+  return uids.filter((uid) => here.has(uid));
 }
 
 /** Those of `uids` that are no longer here get `absent`, the others `present`. */

@@ -1,7 +1,6 @@
-/** What a source needs to know of tokens: how to get one, and whom to tell that it was refused. */
-import type { Credential } from './credential.ts';
-import { firstUsable } from './first-usable.ts';
-import type { TokenService } from './token-service.ts';
+/** What an API's source needs to know of tokens: how to get one, and whom to tell that it was refused. */
+import { fail } from '../../errors.ts';
+import type { Logins } from '../logins.ts';
 
 export interface AccessTokens {
   /** A usable token. Fails with the error that says why there is none. */
@@ -10,16 +9,19 @@ export interface AccessTokens {
   rejected(token: string): Promise<void>;
 }
 
-/** The tokens of a mailbox from the first of its credentials that works. */
-export function accessTokens(service: TokenService, credentials: readonly Credential[]): AccessTokens {
-  let last: { credential: Credential; token: string } | null = null;
+/** The tokens of a mailbox that logs in with nothing else. */
+export function accessTokens(logins: Logins): AccessTokens {
   return {
     async get() {
-      last = await firstUsable(service, credentials);
-      return last.token;
+      const login = await logins.get();
+      if (login.kind === 'xoauth2') return login.token;
+      throw fail('validation_failed', 'This kind of mailbox takes tokens only, no password.');
     },
     async rejected(token) {
-      if (last?.token === token) await service.rejected(last.credential, token);
+      await logins.refused(
+        { kind: 'xoauth2', token },
+        fail('auth_failed', 'The server refused the access token'),
+      );
     },
   };
 }

@@ -32,19 +32,19 @@ export async function clientAssertion(
     .sign(readKey(client.privateKey));
 }
 
-/** Asks for a token in the name of a user (RFC 7523 section 2.1, Google's domain-wide delegation). */
+/** Asks for a token in the name of a user (RFC 7523 section 2.1, Google's domain-wide delegation), or its own. */
 export async function serviceAccountAssertion(
-  account: { email: string; privateKey: string; privateKeyId: string | null; subject: string },
+  account: { email: string; privateKey: string; privateKeyId: string | null; subject: string | null },
   scope: string,
   tokenUrl: string,
   now: number,
 ): Promise<string> {
   const seconds = Math.floor(now / 1000);
   const keyId = account.privateKeyId === null ? {} : { kid: account.privateKeyId };
-  return await new SignJWT({ scope })
+  const about = account.subject === null ? {} : { sub: account.subject };
+  return await new SignJWT({ scope, ...about })
     .setProtectedHeader({ alg: 'RS256', typ: 'JWT', ...keyId })
     .setIssuer(account.email)
-    .setSubject(account.subject)
     .setAudience(tokenUrl)
     .setIssuedAt(seconds)
     .setExpirationTime(seconds + 60 * MINUTE_S)

@@ -83,11 +83,13 @@ export const GMAIL_API_SCOPE = 'https://www.googleapis.com/auth/gmail.modify';
 export const GMAIL_PROTOCOL_SCOPE = 'https://mail.google.com/';
 
 /** The instance metadata service of Azure, the same address on every machine there. */
-const INSTANCE_METADATA = 'http://169.254.169.254/metadata/identity/oauth2/token';
+const INSTANCE_METADATA = 'http://169.254.169.254';
+const METADATA_PATH = '/metadata/identity/oauth2/token';
 
 /**
  * Where this machine gets its identity from: App Service and its kin say so in the environment, virtual machines have
- * the metadata service. `resource` is the scope without `/.default`; `identity` names one of several, or null.
+ * the metadata service. `AZURE_POD_IDENTITY_AUTHORITY_HOST` puts another in its place, as for Azure's own libraries.
+ * `resource` is the scope without `/.default`; `identity` names one of several, or null.
  */
 export function managedIdentityEndpoint(
   env: Readonly<Record<string, string | undefined>>,
@@ -95,8 +97,9 @@ export function managedIdentityEndpoint(
   identity: string | null,
 ): ManagedIdentityEndpoint {
   const { IDENTITY_ENDPOINT: own, IDENTITY_HEADER: header } = env;
+  const machine = env.AZURE_POD_IDENTITY_AUTHORITY_HOST ?? INSTANCE_METADATA;
   const isAppService = own !== undefined && header !== undefined;
-  const url = new URL(isAppService ? own : INSTANCE_METADATA);
+  const url = new URL(isAppService ? own : METADATA_PATH, isAppService ? undefined : machine);
   url.searchParams.set('api-version', isAppService ? '2019-08-01' : '2018-02-01');
   url.searchParams.set('resource', resource);
   if (identity !== null) url.searchParams.set('client_id', identity);

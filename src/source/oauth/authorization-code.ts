@@ -27,6 +27,11 @@ export interface SignIn {
   redirectUri: string;
 }
 
+/** What is sent ahead of a verifier, by method S256 (RFC 7636 section 4.2). */
+export function challengeOf(codeVerifier: string): string {
+  return createHash('sha256').update(codeVerifier).digest('base64url');
+}
+
 /** `loginHint` is the address of the mailbox: whoever signs in need not type it. */
 export function beginSignIn(
   application: Application,
@@ -41,9 +46,11 @@ export function beginSignIn(
     redirect_uri: request.redirectUri,
     scope: request.scope,
     state,
-    code_challenge: createHash('sha256').update(codeVerifier).digest('base64url'),
+    code_challenge: challengeOf(codeVerifier),
     code_challenge_method: 'S256',
     ...(request.loginHint === null ? {} : { login_hint: request.loginHint }),
+    // Else the browser's own account is taken without a word, which is seldom that of the mailbox.
+    ...(application.provider === 'microsoft' ? { prompt: 'select_account' } : {}),
     // Google gives a refresh token only when asked for one, and after the first time only with consent.
     ...(application.provider === 'google' ? { access_type: 'offline', prompt: 'consent' } : {}),
   };
@@ -60,7 +67,7 @@ export async function finishSignIn(
   signIn: Pick<SignIn, 'state' | 'codeVerifier' | 'redirectUri'>,
   answer: URLSearchParams,
   now = Date.now(),
-): Promise<Tokens> {
+): Promise<Tokens & { refreshToken: string }> {
   if (!isSame(answer.get('state') ?? '', signIn.state)) {
     throw fail('forbidden', 'The answer does not belong to this sign-in; begin again.');
   }
@@ -71,24 +78,37 @@ export async function finishSignIn(
     const body = { error: error ?? 'invalid_request', error_description: answer.get('error_description') };
     throw refused(judgeTokenAnswer(asker, { status: 400, retryAfterMs: null, body }));
   }
+  return await exchangeCode(application, { ...signIn, code }, now);
+}
+
+/**
+ * Exchanges a code for tokens. `codeVerifier` is null where whoever asked for the code sent no challenge. Fails with what the
+ * provider refused.
+ */
+export async function exchangeCode(
+  application: Application,
+  { code, codeVerifier, redirectUri }: { code: string; codeVerifier: string | null; redirectUri: string },
+  now = Date.now(),
+): Promise<Tokens & { refreshToken: string }> {
   const form = new URLSearchParams({
     grant_type: 'authorization_code',
     code,
-    redirect_uri: signIn.redirectUri,
-    code_verifier: signIn.codeVerifier,
+    redirect_uri: redirectUri,
+    ...(codeVerifier === null ? {} : { code_verifier: codeVerifier }),
     ...(await clientFields(application.client, application.clientId, application.tokenUrl, now)),
   });
-  const { tokenUrl: url, tlsCa } = application;
+  const { tokenUrl: url, tlsCa, provider } = application;
   const judged = judgeTokenAnswer(
-    asker,
+    { provider, isServiceAccount: false },
     await smallRequest({ method: 'POST', url, headers: {}, form, tlsCa }),
   );
   if (!('accessToken' in judged)) throw refused(judged);
-  if (judged.refreshToken === null) {
+  const { refreshToken } = judged;
+  if (refreshToken === null) {
     const why = 'The provider gave no refresh token; the scope must ask for offline access.';
     throw fail('token_request_refused', why);
   }
-  return judged;
+  return { ...judged, refreshToken };
 }
 
 function refused(judged: ReturnType<typeof judgeTokenAnswer>): Error {

@@ -17,13 +17,13 @@ export type Grant =
   | { kind: 'client_credentials'; client: ClientAuth }
   /** RFC 6749 section 6: for a person who signed in. `refreshToken` is the first one; later ones are in the store. */
   | { kind: 'refresh_token'; client: ClientAuth; refreshToken: string }
-  /** RFC 7523 section 2.1: a Google service account, for the user `subject` by domain-wide delegation. */
+  /** RFC 7523 section 2.1: a Google service account, for the user `subject` by domain-wide delegation or for itself. */
   | {
       kind: 'service_account';
       email: string;
       privateKey: string;
       privateKeyId: string | null;
-      subject: string;
+      subject: string | null;
     }
   /** The machine's own identity in Azure: no secret anywhere. */
   | { kind: 'managed_identity'; endpoint: ManagedIdentityEndpoint };

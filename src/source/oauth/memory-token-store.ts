@@ -1,11 +1,15 @@
 /** Tokens that nobody keeps: for settings that are only being tried. */
 import type { TokenRecord, TokenStore, TokenTurn } from './token-store.ts';
 
-/** For one credential, used for a moment: nothing in it ages. */
-export function memoryTokenStore(): TokenStore {
+/**
+ * For one credential, used for a moment: nothing in it ages. `newest` tells the refresh token that the server gave in place
+ * of the first one, if it did: the first one may be void now.
+ */
+export function memoryTokenStore(): TokenStore & { newest(): string | null } {
   let record: TokenRecord | null = null;
   let last: Promise<unknown> = Promise.resolve();
   return {
+    newest: () => record?.refreshToken ?? null,
     async exclusively(_credential, turn) {
       const mine = last.then(async () => {
         const kept = record;

@@ -89,7 +89,10 @@ export class TokenService {
     this.#cache.delete(credential.id);
   }
 
-  /** Asks the server now, whatever is remembered. For a person who mended something at the provider. */
+  /**
+   * Asks the server now, whatever is remembered, and for a person who tries whether it works: fails when there came no new
+   * token, also while an old one still serves.
+   */
   async retry(credential: Credential): Promise<string> {
     return await this.#turns.run(() => this.#settle(credential, digestOf(credential), true));
   }
@@ -120,6 +123,7 @@ export class TokenService {
     if (event !== null) this.#report(event);
     const known = this.#learn(credential, digest, kept?.digest === digest ? kept : null, turn);
     this.#cache.set(id, known);
+    if (insist && turn.kind === 'failed') throw failureError(turn.failure, id);
     return this.#tell(id, known);
   }
 

@@ -4,6 +4,7 @@
  * means that something left or moved, and everything is listed; the ledger knows most of it. Pure.
  */
 import { createHash, type Hash } from 'node:crypto';
+import { objectIn } from '../cursor-text.ts';
 
 export interface Cursor {
   count: number;
@@ -59,13 +60,8 @@ export function formatCursor({ count, sha256, members }: Cursor): string {
 
 /** Null when the text is no cursor of ours. */
 export function parseCursor(text: string): Cursor | null {
-  let parsed: { count?: unknown; sha256?: unknown; members?: unknown } | null;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return null;
-  }
-  if (typeof parsed !== 'object' || parsed === null) return null;
+  const parsed = objectIn(text);
+  if (parsed === null) return null;
   const { count, sha256, members } = parsed;
   if (typeof count !== 'number' || typeof sha256 !== 'string') return null;
   return { count, sha256, members: typeof members === 'string' ? membersOf(members) : null };

@@ -1,6 +1,7 @@
 /** Tries the settings of a POP3 account step by step; each failing step says what to change. */
 import type net from 'node:net';
 import { fail, type PenstockError } from '../../errors.ts';
+import { loginAdviceFor } from '../login-advice.ts';
 import { Diagnosis, probeDns, probeTcp, probeTls, StepFailed } from '../probe.ts';
 import type { DiagnosisStep, ServerSettings } from '../source.ts';
 import { askCapabilities, capabilityText, loginDelay } from './capabilities.ts';
@@ -123,6 +124,8 @@ function mailboxText({ messages, nameless }: Listing): string {
 }
 
 function loginAdvice(error: PenstockError, { auth }: ServerSettings): string {
+  const known = loginAdviceFor('POP', error);
+  if (known !== null) return known;
   if (error.code !== 'auth_failed') return error.hint;
   if (auth.kind === 'xoauth2') {
     return 'Get a new token; check that it has the POP scope and was made for this mailbox.';

@@ -1,0 +1,145 @@
+/** Saves posted credentials of mailboxes, and shows them. */
+import { isDeepStrictEqual } from 'node:util';
+import { fail } from '../errors.ts';
+import { writeAudit } from '../store/audit-log.ts';
+import { type CredentialStanding, credentialStandings } from '../store/credential-standing.ts';
+import {
+  createCredential,
+  deleteCredential,
+  findCredential,
+  firstCredential,
+  listCredentials,
+  type MailboxCredential,
+  saveCredential,
+} from '../store/credentials.ts';
+import type { Database, Tx } from '../store/database.ts';
+import type { Keyring } from '../store/keyring.ts';
+import { findMailbox, listMailboxes, type Mailbox } from '../store/mailboxes.ts';
+import { lockMailboxes } from '../store/row-locks.ts';
+import { deleteSecret, readSecret, writeSecret } from '../store/secrets.ts';
+import { subscriptionStandings } from '../store/subscriptions.ts';
+import { draftCredential } from './halo/credential-draft.ts';
+import type { CredentialItem } from './halo/credential-fields.ts';
+import { viewCredential } from './halo/credential-view.ts';
+import { invalid } from './http/problem.ts';
+
+/** Saves one item. Fails with `validation_failed`, `unsupported` or `not_found`. */
+export async function saveItem(
+  tx: Tx,
+  keys: Keyring,
+  item: CredentialItem,
+  actor: string,
+): Promise<MailboxCredential> {
+  const current = item.id ? await existing(tx, item.id) : null;
+  const mailboxId = current?.mailboxId ?? item.mailbox_id ?? 0;
+  if (current !== null && (item.mailbox_id ?? mailboxId) !== mailboxId) {
+    throw invalid('mailbox_id', `must stay ${mailboxId}`);
+  }
+  await lockMailboxes(tx, [mailboxId]);
+  const mailbox = mailboxId === 0 ? null : await findMailbox(tx, mailboxId);
+  if (mailbox === null) throw invalid('mailbox_id', 'must be the id of a mailbox');
+  const first = (await firstCredential(tx, mailboxId))!;
+  const draft = draftCredential(item, mailbox, current, first.settings);
+  const { settings, halo } = draft;
+  if (current !== null) {
+    const sequence = draft.sequence ?? current.sequence;
+    const saved = { ...current, sequence, settings, halo };
+    const changes =
+      !isDeepStrictEqual(saved, current) || (await secretsDiffer(tx, keys, current.name, draft));
+    // Nothing to do: the poller need not start anew.
+    if (!changes) return current;
+    await writeSecrets(tx, keys, current.name, draft);
+    await audit(tx, actor, 'update', current, [...draft.secrets.keys()]);
+    return await saveCredential(tx, saved);
+  }
+  const made = await createCredential(tx, { mailboxId, sequence: draft.sequence, settings, halo });
+  await writeSecrets(tx, keys, made.name, draft);
+  await audit(tx, actor, 'create', made, [...draft.secrets.keys()]);
+  return made;
+}
+
+/** Deletes a credential. Fails with `not_found`, and with `conflict` for the last one of a mailbox. */
+export async function deleteItem(tx: Tx, id: number, actor: string): Promise<CredentialItem> {
+  const { mailboxId } = await existing(tx, id);
+  await lockMailboxes(tx, [mailboxId]);
+  const credential = await existing(tx, id);
+  const all = await listCredentials(tx, [mailboxId]);
+  if (all.length === 1) {
+    throw fail('conflict', `It is the only credential of mailbox ${mailboxId}; add another one first.`);
+  }
+  const [shown] = await viewCredentials(tx, [credential]);
+  await deleteCredential(tx, credential);
+  await audit(tx, actor, 'delete', credential, []);
+  return shown!;
+}
+
+/** Fails with `not_found`. */
+export async function existing(db: Database | Tx, id: number): Promise<MailboxCredential> {
+  const credential = await findCredential(db, id);
+  if (credential === null) throw fail('not_found', `There is no credential ${id}.`);
+  return credential;
+}
+
+export async function viewCredentials(
+  db: Database | Tx,
+  credentials: readonly MailboxCredential[],
+): Promise<CredentialItem[]> {
+  const standings = await credentialStandings(db, credentials);
+  const mailboxes = await mailboxesOf(db, credentials);
+  const subscriptions = new Map(
+    (await subscriptionStandings(db, [...mailboxes.keys()])).map((one) => [one.mailboxId, one]),
+  );
+  return credentials.flatMap((credential) => {
+    const mailbox = mailboxes.get(credential.mailboxId);
+    // It was removed meanwhile.
+    if (mailbox === undefined) return [];
+    const standing = standings.get(credential.id) as CredentialStanding;
+    return [viewCredential(credential, mailbox, standing, subscriptions.get(mailbox.id) ?? null)];
+  });
+}
+
+async function mailboxesOf(
+  db: Database | Tx,
+  credentials: readonly MailboxCredential[],
+): Promise<Map<number, Mailbox>> {
+  const ids = new Set(credentials.map(({ mailboxId }) => mailboxId));
+  const [only, ...others] = ids;
+  const found =
+    only !== undefined && others.length === 0 ? [await findMailbox(db, only)] : await listMailboxes(db);
+  return new Map(
+    found.flatMap((mailbox) => (mailbox !== null && ids.has(mailbox.id) ? [[mailbox.id, mailbox]] : [])),
+  );
+}
+
+interface SecretChanges {
+  secrets: ReadonlyMap<string, string>;
+  clearSecrets: readonly string[];
+}
+
+async function writeSecrets(tx: Tx, keys: Keyring, name: string, draft: SecretChanges): Promise<void> {
+  for (const [secret, value] of draft.secrets) await writeSecret(tx, keys, name, secret, value);
+  for (const secret of draft.clearSecrets) {
+    if (!draft.secrets.has(secret)) await deleteSecret(tx, name, secret);
+  }
+}
+
+async function secretsDiffer(tx: Tx, keys: Keyring, name: string, draft: SecretChanges): Promise<boolean> {
+  for (const [secret, value] of draft.secrets) {
+    if ((await readSecret(tx, keys, name, secret)) !== value) return true;
+  }
+  for (const secret of draft.clearSecrets) {
+    if (!draft.secrets.has(secret) && (await readSecret(tx, keys, name, secret)) !== null) return true;
+  }
+  return false;
+}
+
+async function audit(
+  tx: Tx,
+  actor: string,
+  action: string,
+  { id, mailboxId, sequence, settings }: MailboxCredential,
+  secrets: string[],
+): Promise<void> {
+  const change = { mailbox: mailboxId, sequence, auth: settings.auth, oauth: settings.oauth, secrets };
+  await writeAudit(tx, { actor, action, entity: 'mailbox_credential', entityId: id, change });
+}
