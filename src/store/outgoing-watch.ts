@@ -18,7 +18,7 @@ export async function outgoingStandings(db: Database): Promise<OutgoingStanding[
     with waiting as (
       select mailbox_id, count(*) as count from (
         select mailbox_id from outgoing_email
-        where state in ('queued', 'retrying') and deleted_at is null limit ${LIMITS.heldUpCount}::int) some
+        where state in ('queued', 'retrying') and deleted_at is null limit ${LIMITS.heldUpCount}::int) as listed
       group by mailbox_id
     ), doubtful as (
       select mailbox_id, count(*) as count from outgoing_email

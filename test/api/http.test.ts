@@ -166,6 +166,12 @@ const MUTATIONS: [method: string, url: string, body: unknown, scope: string][] =
   ['POST', '/api/Mail/Integrator/Azure', { id: '1' }, 'read:tickets'],
   ['POST', '/api/Mail/Integrator/Google', { id: '1' }, 'read:tickets'],
   ['POST', '/api/Mail/ProcessMail', [1], 'read:tickets'],
+  ['POST', '/api/EmailStore', [{ emailto: 'x@example.org' }], 'read:tickets'],
+  ['DELETE', '/api/EmailStore/1', undefined, 'read:tickets'],
+  ['POST', '/api/Outgoingemail', [{ id: 1, error: '' }], 'read:tickets'],
+  ['DELETE', '/api/Outgoingemail/1', undefined, 'read:tickets'],
+  ['POST', '/api/formattedemail', [{ template_name: 'x' }], 'edit:tickets'],
+  ['DELETE', '/api/formattedemail/1', undefined, 'edit:tickets'],
   ['POST', '/api/Users', [{ emailaddress: 'x@example.org' }], 'edit:tickets'],
   ['POST', '/api/Control', [{ emailmustmatchrule: false }], 'edit:tickets'],
 ];
