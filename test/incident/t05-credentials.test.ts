@@ -103,7 +103,7 @@ it('T5.6 a password that the mail server refuses: the next credential is used, a
   await writeSecret(db, keys, secretOwner(base.id), 'password', 'the-password');
   const mended = await sources.diagnose(mailbox, new AbortController().signal);
   expect(mended.filter((step) => !step.ok)).toEqual([]);
-  second.supervisor.review();
+  void second.supervisor.review();
   await until(async () => (await states(lab, base)).join() === 'in_use,standby');
 });
 
