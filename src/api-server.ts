@@ -1,4 +1,5 @@
 /** Binds the API to the other parts and serves it. */
+import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { buildApi } from './api/server.ts';
 import type { ApiServices, OperationalAnswer } from './api/services.ts';
@@ -11,9 +12,11 @@ import type { Facts } from './observe/facts.ts';
 import { healthAnswer, judgeHealth } from './observe/health.ts';
 import { createLiveness } from './observe/liveness.ts';
 import type { Metrics } from './observe/metrics.ts';
+import { addressing } from './outbound/addressing.ts';
 import type { ThreadTask } from './process/thread.ts';
 import type { Explanation } from './rule/explain.ts';
 import type { Runtime } from './runtime.ts';
+import { sendingOf } from './store/sending-settings.ts';
 import { VERSION } from './version.ts';
 import type { Work } from './work.ts';
 
@@ -80,6 +83,25 @@ function bindServices({ runtime, work, sender, metrics, readFacts }: Parts): Api
     explain: (rules, bytes, mailboxId) =>
       inThread<Explanation>({ kind: 'explain', rules, bytes, mailboxId }, bytes.length),
     diagnose: (mailbox, secrets, signal) => runtime.sources.diagnoseDraft(mailbox, secrets, signal),
+    async sendTest(mailbox, given, { to, subject, text }, signal) {
+      const sending = sendingOf(mailbox);
+      if (sending === null) throw fail('send_not_configured', 'The mailbox has no server to send by.');
+      const secrets = {
+        ...(mailbox.id === 0 ? {} : await runtime.sources.sendingSecrets(mailbox.id)),
+        ...given,
+      };
+      const transport = await runtime.sources.draftTransport(mailbox, secrets);
+      const facts = { mailboxId: mailbox.id, sending, tokenKey: randomBytes(32) };
+      const { sender: from, messageId } = addressing(facts, 0);
+      const mail = {
+        ...{ messageId, from, subject, text, date: new Date(), html: null, inReplyTo: null, attachments: [] },
+        recipients: { to, cc: [], bcc: [], replyTo: null },
+        ...{ automatic: 'auto-generated' as const, instanceId: runtime.instanceId, delivered: [] },
+      };
+      const { accepted, refused } = await transport.send(mail, async () => undefined, signal);
+      if (accepted.length === 0) throw fail('send_refused', refused.map((one) => one.message).join('; '));
+    },
+    subjectTags: () => runtime.config.mail,
     signIns: runtime.signIns,
     contacts: (mailbox) => runtime.sources.contacts(mailbox, LIMITS.contacts),
     testDestination: (destination, messageId) => sender.test(destination, messageId),

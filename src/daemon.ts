@@ -220,6 +220,7 @@ function listenForNotices(
     work.rules.invalidate();
     work.policies.invalidate();
     work.destinations.invalidate();
+    work.dispatcher?.wake();
     void supervisor?.review();
     void keeper?.review();
   };
@@ -228,6 +229,7 @@ function listenForNotices(
     else if (notice === 'destinations') work.destinations.invalidate();
     else if (notice.startsWith('poll:')) supervisor?.wake(Number(notice.slice('poll:'.length)));
     else if (notice.startsWith('mail:')) supervisor?.hint(Number(notice.slice('mail:'.length)));
+    else if (notice === 'outgoing') work.dispatcher?.wake();
     else if (notice === 'subscriptions') void keeper?.review();
     else lookAgain();
   };

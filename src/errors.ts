@@ -99,6 +99,25 @@ export const ERROR_KINDS = {
     'The server could not deliver this message; it is tried again, then set aside.',
   ),
 
+  // Sending
+  send_not_configured: kind(
+    false,
+    400,
+    'Give the mailbox a server to send by (smtpserver, smtpport, smtpusername, smtppassword), or use a Graph or Gmail mailbox.',
+  ),
+  send_deferred: kind(true, 503, 'The server does not take this mail now; it is tried again by itself.'),
+  send_refused: kind(
+    false,
+    502,
+    'The server refuses this mail for good; correct what its answer names, then send it again.',
+  ),
+  send_gave_up: kind(false, 504, 'It was tried for days; find out why, then send it again.'),
+  send_in_doubt: kind(
+    false,
+    409,
+    'Look in the sent mail of the server, or ask a recipient. If it did not arrive, send it again; else mark it as sent (`penstock outgoing`).',
+  ),
+
   // Intake
   lease_lost: kind(true, 409, 'Another process owns this mailbox now.'),
   raw_missing: kind(false, 500, 'The stored bytes are not where they should be; restore them from a backup.'),

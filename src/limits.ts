@@ -94,6 +94,19 @@ export const LIMITS = {
   queueDepth: 50_000,
   claimSeconds: 120,
 
+  /** Sending. A mail that could not be sent for so many days has failed. */
+  outgoingDays: 3,
+  /** Attachments of one mail together (bytes), how many, and recipients of one mail. */
+  outgoingBytes: 36 * 1024 * 1024,
+  outgoingAttachments: 100,
+  outgoingRecipients: 500,
+  /** Mails that one item of a request may become. */
+  outgoingAtOnce: 1_000,
+  /** Mails that one address gets from us by ourselves. */
+  automaticPerHour: 5,
+  automaticPerDay: 20,
+  /** A request that says the same within this time is a repeated one (seconds). */
+  outgoingRepeatSeconds: 600,
   /** Destinations. Failures in a row before a destination is left alone, and for how long (seconds). */
   breakerFailures: 5,
   breakerSeconds: 30,

@@ -15,9 +15,11 @@ import type { ClientAuth, Credential, Grant } from './source/oauth/credential.ts
 import type { SourceKind } from './source/source.ts';
 import { LOGIN_SECRETS } from './store/credentials.ts';
 import type { MailboxSettings, OauthSettings } from './store/mailbox-settings.ts';
+import { credentialId } from './store/oauth-tokens.ts';
 
 export { LOGIN_SECRETS };
-export type LoginSecrets = Partial<Record<(typeof LOGIN_SECRETS)[number], string>>;
+/** What a mailbox logs in with; `smtp_password` is the mailbox's own, for sending. */
+export type LoginSecrets = Partial<Record<(typeof LOGIN_SECRETS)[number] | 'smtp_password', string>>;
 
 type Reached = { kind: SourceKind; settings: MailboxSettings };
 
@@ -99,6 +101,28 @@ function scopeOf(kind: SourceKind, { provider, grant, cloud }: OauthSettings): s
   if (provider === 'google') return kind === 'gmail' ? GMAIL_API_SCOPE : GMAIL_PROTOCOL_SCOPE;
   const use = kind === 'imap' || kind === 'pop3' ? kind : 'graph';
   return grant === 'refresh_token' ? microsoftUserScope(cloud, use) : microsoftAppScope(cloud, use);
+}
+
+/**
+ * What a mailbox gets tokens for SMTP with. The token it is read with is good for that too where the audience is the
+ * same; of a Graph mailbox, whose audience is another one, the application can have a token for Exchange beside it.
+ */
+export function smtpCredentialOf(
+  mailbox: { id: number; kind: SourceKind; settings: MailboxSettings },
+  secrets: LoginSecrets,
+): Credential {
+  const { kind, settings } = mailbox;
+  const { oauth } = settings;
+  if (kind === 'imap' || kind === 'pop3' || oauth?.provider === 'google')
+    return credentialOf(credentialId(mailbox.id), mailbox, secrets);
+  if (!oauth || oauth.grant === 'refresh_token') {
+    const message = "A person's sign-in for Graph is not good for SMTP; send through Graph.";
+    throw fail('unsupported', message, { field: 'sending.by' });
+  }
+  const scope = microsoftAppScope(oauth.cloud, 'smtp');
+  const own = { kind, settings: { ...settings, oauth: { ...oauth, scope } } };
+  const known = credentialOf(credentialId(mailbox.id), own, secrets);
+  return { ...known, id: `${known.id}:smtp` };
 }
 
 function tokenUrlOf({ provider, grant, tokenUrl, cloud, tenant }: OauthSettings): string {

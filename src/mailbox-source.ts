@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { asPenstockError, fail, type PenstockError } from './errors.ts';
 import { LOGIN_SECRETS, type LoginSecrets, loginOption } from './mailbox-credential.ts';
+import type { Transport } from './send/mail.ts';
 import type { Contact } from './source/graph/contacts.ts';
 import type { GraphMailbox } from './source/graph/graph-source.ts';
 import { type LoginOption, type LoginReport, type Logins, makeLogins } from './source/logins.ts';
@@ -97,12 +98,35 @@ export class MailSources {
     return mailbox === null ? null : (await this.#make(mailbox)).subscriptions;
   }
 
+  /** How a saved mailbox sends. Fails with `send_not_configured`, else as {@link source}. */
+  async transport(mailbox: Mailbox): Promise<Transport> {
+    const { makeTransport } = await import('./mailbox-transport.ts');
+    const secrets = await this.sendingSecrets(mailbox.id);
+    const tokensOf = (credential: Credential): AccessTokens => this.tokensOf(credential);
+    return await makeTransport(mailbox, secrets, () => this.#make(mailbox), tokensOf);
+  }
+
+  /** The same for settings that may not be saved: to try them. */
+  async draftTransport(mailbox: Reached, secrets: LoginSecrets): Promise<Transport> {
+    const { makeTransport } = await import('./mailbox-transport.ts');
+    const service = new TokenService({ store: memoryTokenStore() });
+    const option = loginOption(credentialId(mailbox.id), mailbox, secrets, false);
+    const make = () => makeSource(accountOf(mailbox, insistent(service, option)));
+    const tokensOf = (credential: Credential): AccessTokens => tokensFrom(service, credential);
+    return await makeTransport(mailbox, secrets, make, tokensOf);
+  }
+
+  /** What a saved mailbox sends with: the secrets of its first credential, and its own for SMTP. */
+  async sendingSecrets(mailboxId: number): Promise<LoginSecrets> {
+    const first = await firstCredential(this.#db, mailboxId);
+    const secrets = first === null ? {} : await this.secrets(first.name);
+    const password = await readSecret(this.#db, this.#keys, secretOwner(mailboxId), 'smtp_password');
+    return password === null ? secrets : { ...secrets, smtp_password: password };
+  }
+
   /** Tokens of a credential that is of no mailbox. */
   tokensOf(credential: Credential): AccessTokens {
-    return {
-      get: () => this.#tokens.token(credential),
-      rejected: (token) => this.#tokens.rejected(credential, token),
-    };
+    return tokensFrom(this.#tokens, credential);
   }
 
   /** The login secrets under this name: of a credential, or of a mailbox's first one. */
@@ -225,6 +249,13 @@ export class MailSources {
       },
     };
   }
+}
+
+function tokensFrom(service: TokenService, credential: Credential): AccessTokens {
+  return {
+    get: () => service.token(credential),
+    rejected: (token) => service.rejected(credential, token),
+  };
 }
 
 /** When no credential has what it needs, the first one says what that is. */

@@ -7,6 +7,7 @@ import { crashPoint } from './lab/crash-point.ts';
 import { LIMITS } from './limits.ts';
 import { createPool, type WorkerPool } from './message/pool.ts';
 import type { Events } from './observe/events.ts';
+import { Dispatcher, type DispatchTimes } from './outbound/dispatcher.ts';
 import type { AnalysisAnswer, AnalysisTask } from './process/analysis.ts';
 import type { AnalysisPool } from './process/analysis-runner.ts';
 import { DestinationCache } from './process/destination-cache.ts';
@@ -32,6 +33,8 @@ export interface WorkOptions {
   process: boolean;
   /** When lost jobs are made good. */
   sweep?: { everyMs: number; lostAfterSeconds: number };
+  /** Times of sending; tests have shorter ones. */
+  sending?: Partial<DispatchTimes>;
   /** URL of the module that the analysis threads run. */
   threadFile?: string;
 }
@@ -41,6 +44,8 @@ export class Work {
   readonly pool: WorkerPool;
   readonly rules: RuleCache;
   readonly policies: PolicyCache;
+  /** What sends mail; null in a process that takes no jobs. */
+  readonly dispatcher: Dispatcher | null;
   readonly destinations: DestinationCache;
   readonly #events: Events;
   readonly #processor: Processor | null;
@@ -54,6 +59,7 @@ export class Work {
     caches: { rules: RuleCache; policies: PolicyCache; destinations: DestinationCache },
     processor: Processor | null,
     sweeper: Sweeper,
+    dispatcher: Dispatcher | null,
   ) {
     this.#events = events;
     this.queue = queue;
@@ -63,6 +69,7 @@ export class Work {
     this.destinations = caches.destinations;
     this.#processor = processor;
     this.#sweeper = sweeper;
+    this.dispatcher = dispatcher;
   }
 
   /** Opens queue and threads. */
@@ -107,7 +114,17 @@ export class Work {
     const jobs = config.worker.threads * 2 + 1;
     if (processor !== null) queue.work(jobs, (job) => processor.handle(job));
     if (processor !== null) sweeper.start();
-    return new Work(events, queue, pool, { rules, policies, destinations }, processor, sweeper);
+    const dispatcher = options.process
+      ? new Dispatcher({
+          db,
+          events,
+          instanceId: runtime.instanceId,
+          transportOf: (mailbox) => runtime.sources.transport(mailbox),
+          times: options.sending,
+        })
+      : null;
+    dispatcher?.start();
+    return new Work(events, queue, pool, { rules, policies, destinations }, processor, sweeper, dispatcher);
   }
 
   /** Enqueues committed records. Never fails: what is not enqueued is swept up later. */
@@ -131,7 +148,11 @@ export class Work {
     this.#drained ??= (async () => {
       // With a queue that is away this takes until it is back: what counts is that no job runs any more.
       this.queue.stopWork().catch(() => undefined);
-      await Promise.all([this.#sweeper.stop(), this.#processor?.stop(DRAIN_MS)]);
+      await Promise.all([
+        this.#sweeper.stop(),
+        this.#processor?.stop(DRAIN_MS),
+        this.dispatcher?.stop(DRAIN_MS),
+      ]);
     })();
     return this.#drained;
   }

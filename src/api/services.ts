@@ -53,6 +53,15 @@ export interface ApiServices {
     secrets: LoginSecrets,
     signal: AbortSignal,
   ): Promise<DiagnosisStep[]>;
+  /** Sends one mail by settings that may not be saved. Fails with what the server said. */
+  sendTest(
+    mailbox: Mailbox,
+    secrets: LoginSecrets,
+    mail: { to: { name: string; address: string }[]; subject: string; text: string },
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** What stands around the number of a ticket in a subject. */
+  subjectTags(): { subjectStartTag: string; subjectEndTag: string };
   /** Contacts of a Graph mailbox. Fails with `unsupported` for another kind, else with what Graph refused. */
   contacts(mailbox: Mailbox): Promise<Contact[]>;
   /** Signs people in for mailboxes. */

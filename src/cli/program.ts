@@ -10,6 +10,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   rules: async () => (await import('./rules.ts')).rulesCommand(),
   destination: async () => (await import('./destination.ts')).destinationCommand(),
   client: async () => (await import('./client.ts')).clientCommand(),
+  outgoing: async () => (await import('./outgoing.ts')).outgoingCommand(),
   import: async () => (await import('./import.ts')).importCommand(),
   audit: async () => (await import('./audit.ts')).auditCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),

@@ -15,7 +15,9 @@ export const CRASH_POINTS = [
   'before-result-commit',
   'after-result-commit',
 ] as const;
-export type CrashPoint = (typeof CRASH_POINTS)[number];
+/** The same on the way out of mail. */
+export const SENDING_CRASH_POINTS = ['after-outgoing-claim', 'after-handover', 'after-send'] as const;
+export type CrashPoint = (typeof CRASH_POINTS)[number] | (typeof SENDING_CRASH_POINTS)[number];
 /** Those of the way out, where nothing happens without a destination. */
 export type DeliveryCrashPoint = 'after-delivery-claim' | 'after-delivery';
 

@@ -18,6 +18,7 @@ export function countEvents(events: Events, registry: Registry): void {
     ...mailboxHandlers(registry),
     ...intakeHandlers(registry),
     ...processingHandlers(registry),
+    ...sendingHandlers(registry),
     ...deliveryHandlers(registry),
     ...daemonHandlers(registry),
   };
@@ -323,6 +324,50 @@ export function createRuleLabel(most: number): (rule: number) => string {
   return (rule) => {
     if (known.size < most) known.add(rule);
     return known.has(rule) ? String(rule) : 'other';
+  };
+}
+
+function sendingHandlers(registry: Registry): Handlers {
+  const { counter, histogram } = makers(registry);
+  const sent = counter('outgoing_sent_total', 'Mails that were sent.', ['mailbox', 'kind']);
+  const took = histogram('outgoing_send_seconds', 'Time that the server took for a mail.', LATENCY_SECONDS);
+  const waited = histogram(
+    'outgoing_latency_seconds',
+    'From the queueing of a mail to its sending.',
+    LATENCY_SECONDS,
+  );
+  const failed = counter('outgoing_failed_total', 'Mails that failed for good.', ['mailbox', 'code']);
+  const retried = counter('outgoing_retries_total', 'Attempts that failed and are repeated.', [
+    'mailbox',
+    'code',
+  ]);
+  const doubted = counter(
+    'outgoing_in_doubt_total',
+    'Mails left to a person, who must look whether they were sent.',
+    ['mailbox'],
+  );
+  const bounced = counter('outgoing_bounced_total', 'Mails of ours that came back.', ['mailbox']);
+  const paused = counter('sending_pauses_total', 'Times that sending from a mailbox paused.', [
+    'mailbox',
+    'code',
+  ]);
+  const limited = counter(
+    'answers_limited_total',
+    'Mails that were not answered because their sender got too many answers: a loop, most likely.',
+    ['mailbox'],
+  );
+  return {
+    'outgoing.sent': ({ mailbox, kind, seconds, waitedSeconds }) => {
+      sent.inc({ mailbox, kind });
+      took.observe(seconds);
+      waited.observe(waitedSeconds);
+    },
+    'outgoing.failed': ({ mailbox, code }) => failed.inc({ mailbox, code }),
+    'outgoing.retrying': ({ mailbox, code }) => retried.inc({ mailbox, code }),
+    'outgoing.in_doubt': ({ mailbox }) => doubted.inc({ mailbox }),
+    'outgoing.bounced': ({ mailbox }) => bounced.inc({ mailbox }),
+    'sending.paused': ({ mailbox, code }) => paused.inc({ mailbox, code }),
+    'answer.limited': ({ mailbox }) => limited.inc({ mailbox }),
   };
 }
 

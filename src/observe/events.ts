@@ -128,6 +128,24 @@ export interface EventData {
     attempts: number;
   };
   'message.quarantined': { mailbox: number; id: number; stage: Stage; code: ErrorCode; message: string };
+  'outgoing.sent': { mailbox: number; id: number; kind: string; seconds: number; waitedSeconds: number };
+  'outgoing.retrying': {
+    mailbox: number;
+    id: number;
+    code: ErrorCode;
+    message: string;
+    attempts: number;
+    retryInSeconds: number;
+  };
+  'outgoing.failed': { mailbox: number; id: number; code: ErrorCode; message: string };
+  /** It may have been sent, and the server cannot be asked: a person must decide. */
+  'outgoing.in_doubt': { mailbox: number; id: number; message: string };
+  'outgoing.bounced': { mailbox: number; id: number; recipient: string; status: string };
+  /** An address that gets so much from us by ourselves is answered no more for now: a loop, most likely. */
+  'answer.limited': { mailbox: number; email: number };
+  /** Nothing is sent from the mailbox for a while. */
+  'sending.paused': { mailbox: number; code: ErrorCode; message: string; seconds: number };
+  'sending.resumed': { mailbox: number };
   'stage.timed': { stage: Stage; milliseconds: number; messages: number };
   /** Too expensive too often, so it was switched off. */
   'rule.disabled': { rule: number; overruns: number };
@@ -225,6 +243,14 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'message.processed': { level: 'debug', text: 'Message processed' },
   'message.retrying': { level: 'warn', text: 'Message failed, will try again' },
   'message.quarantined': { level: 'error', text: 'Message quarantined' },
+  'outgoing.sent': { level: 'debug', text: 'Mail sent' },
+  'outgoing.retrying': { level: 'warn', text: 'Mail could not be sent, will try again' },
+  'outgoing.failed': { level: 'error', text: 'Mail could not be sent' },
+  'outgoing.in_doubt': { level: 'error', text: 'Mail may have been sent; a person must look' },
+  'outgoing.bounced': { level: 'warn', text: 'Mail of ours came back' },
+  'answer.limited': { level: 'warn', text: 'Not answered: this address got too many answers' },
+  'sending.paused': { level: 'warn', text: 'Sending pauses, will try again' },
+  'sending.resumed': { level: 'info', text: 'Sending works again' },
   'stage.timed': { level: 'debug', text: 'Stage' },
   'rule.disabled': { level: 'error', text: 'Rule switched off: its patterns are too expensive' },
   'rules.loaded': { level: 'info', text: 'Rules loaded' },

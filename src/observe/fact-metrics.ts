@@ -65,12 +65,28 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     'When the client secret, certificate or sign-in of the mailbox ends, as far as that is known.',
     ['mailbox'],
   );
+  const outgoing = gauge('outgoing_waiting_messages', 'Mails of the mailbox that wait to be sent.', [
+    'mailbox',
+  ]);
+  const inDoubt = gauge(
+    'outgoing_in_doubt_messages',
+    'Mails that may have been sent, and that a person must look at.',
+    ['mailbox'],
+  );
+  const paused = gauge(
+    'sending_consecutive_errors',
+    'Failed attempts to send anything from the mailbox since the last good one.',
+    ['mailbox'],
+  );
   const failing = gauge(
     'mailbox_failing_credentials',
     'Credentials of the mailbox that came to nothing when they were last tried: no token, or not let in.',
     ['mailbox'],
   );
   const byMailbox = [
+    outgoing,
+    inDoubt,
+    paused,
     credentialEnds,
     failing,
     info,
@@ -161,6 +177,12 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
       unsubscribed.set(label, failures);
       if (expiresAt !== null) subscribedUntil.set(label, expiresAt.getTime() / 1000);
       if (at !== null) notifiedAt.set(label, at.getTime() / 1000);
+    }
+    for (const standing of facts.outgoing) {
+      const label = { mailbox: standing.mailboxId };
+      outgoing.set(label, standing.waiting);
+      inDoubt.set(label, standing.inDoubt);
+      paused.set(label, standing.pausedErrors);
     }
     for (const { mailboxId, at } of facts.credentialEnds) {
       credentialEnds.set({ mailbox: mailboxId }, at.getTime() / 1000);

@@ -4,6 +4,7 @@ import { LIMITS } from '../limits.ts';
 import type { Database } from '../store/database.ts';
 import { destinationStandings } from '../store/deliveries.ts';
 import { backlog } from '../store/emails.ts';
+import { type OutgoingStanding, outgoingStandings } from '../store/outgoing-watch.ts';
 import { type SubscriptionStanding, subscriptionStandings } from '../store/subscriptions.ts';
 import { countHeldUp, credentialEnds, failingCredentials, watchMailboxes } from '../store/watch.ts';
 import type { HealthFacts, Reached } from './health.ts';
@@ -26,6 +27,7 @@ export interface Facts extends HealthFacts {
   heldUp: Awaited<ReturnType<typeof countHeldUp>>;
   subscriptions: SubscriptionStanding[];
   credentialEnds: Awaited<ReturnType<typeof credentialEnds>>;
+  outgoing: OutgoingStanding[];
   failingCredentials: Awaited<ReturnType<typeof failingCredentials>>;
 }
 
@@ -40,6 +42,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
       heldUp: await countHeldUp(db, LIMITS.heldUpCount),
       subscriptions: await subscriptionStandings(db),
       credentialEnds: await credentialEnds(db),
+      outgoing: await outgoingStandings(db),
       failingCredentials: await failingCredentials(db),
       destinations: await destinationStandings(db, LIMITS.heldUpCount),
     })),
@@ -61,6 +64,7 @@ export async function readFacts(sources: FactSources): Promise<Facts> {
     heldUp: known?.heldUp ?? [],
     subscriptions: known?.subscriptions ?? [],
     credentialEnds: known?.credentialEnds ?? [],
+    outgoing: known?.outgoing ?? [],
     failingCredentials: known?.failingCredentials ?? [],
     destinations: known?.destinations ?? [],
     staleIntervals: sources.staleIntervals,

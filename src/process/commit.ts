@@ -27,6 +27,7 @@ import {
 } from '../store/tickets.ts';
 import type { Outcome } from '../ticket/outcome.ts';
 import type { Analysis } from './analysis.ts';
+import { type AnswersDone, queueAnswers } from './answers.ts';
 import { type Decided, decideBatch, type Prepared, prepare } from './decide.ts';
 import { deliveriesOf, outcomeEvent } from './outcome-event.ts';
 import type { ProcessingPolicy } from './policy.ts';
@@ -47,6 +48,7 @@ export async function commitOutcomes(
   const prepared = analyses
     .map((analysis) => prepare(analysis, emails.get(analysis.id)!, rules, policy))
     .sort((a, b) => a.analysis.id - b.analysis.id);
+  let done: AnswersDone = { limited: [], bounced: [] };
   let queued = 0;
   const decided = await context.db.transaction().execute(async (tx) => {
     const claims = prepared.map(({ analysis }) => emails.get(analysis.id)!);
@@ -56,6 +58,7 @@ export async function commitOutcomes(
     await lockDecisions(tx, policy.mailboxId, unique(mine.map(({ claims }) => claims.alertKey)));
     const decisions = decideBatch(mine, await readWorld(tx, mine, policy), policy);
     const final = await writeTickets(tx, decisions, policy);
+    done = await queueAnswers(tx, final, policy);
     await saveResults(
       tx,
       final.map((one) => resultOf(one, rules.version)),
@@ -80,6 +83,9 @@ export async function commitOutcomes(
     return final;
   });
   crashPoint('after-result-commit');
+  const mailbox = policy.mailboxId;
+  for (const email of done.limited) context.events.emit('answer.limited', { mailbox, email });
+  for (const bounced of done.bounced) context.events.emit('outgoing.bounced', { mailbox, ...bounced });
   if (queued > 0) context.events.emit('delivery.queued', { deliveries: queued });
   for (const { prepared: one, outcome } of decided) {
     const email = emails.get(one.analysis.id)!;

@@ -1,5 +1,6 @@
 /** Decides the outcomes of a batch, in the order of the messages, against a world that grows with it. Pure. */
 import type { RuleResult } from '../rule/rule.ts';
+import { type FormattedMail, readFormattedMail } from '../ticket/formatted-mail.ts';
 import { decideOutcome, type Outcome } from '../ticket/outcome.ts';
 import { byAddress, type RequesterDecision, requesterQuery, resolveRequester } from '../ticket/requester.ts';
 import { type RuleClaims, ruleClaims } from '../ticket/rule-claims.ts';
@@ -22,6 +23,7 @@ export interface Prepared {
   rawSha256: Buffer;
   rule: RuleResult;
   claims: RuleClaims;
+  formatted: FormattedMail | null;
   threadContext: ThreadContext;
   query: ThreadQuery;
   requesterAddresses: string[];
@@ -56,14 +58,13 @@ export function prepare(
     closes,
     passedOver,
   };
-  const claims = ruleClaims(rule);
   const { message } = analysis;
-  // No mail is sent yet, so no reply token was ever made that could come back.
-  const tokenKeys: Uint8Array[] = [];
+  const formatted = readFormattedMail(message.newestText, policy.labelSets);
+  const claims = withFormatted(ruleClaims(rule), formatted);
   const threadContext = {
     mailboxId: policy.mailboxId,
     policy: policy.global,
-    tokenKeys,
+    tokenKeys: policy.tokenKeys,
     addToTicketId: email.addToTicketId,
   };
   return {
@@ -71,9 +72,22 @@ export function prepare(
     rawSha256: email.rawSha256,
     rule,
     claims,
+    formatted,
     threadContext,
     query: threadQuery(message, threadContext),
     requesterAddresses: requesterQuery(message.from[0] ?? null, claims.user),
+  };
+}
+
+/** What the rule found comes first; the labels say the rest. */
+function withFormatted(claims: RuleClaims, formatted: FormattedMail | null): RuleClaims {
+  if (formatted === null) return claims;
+  const { values } = formatted;
+  const name = values.get('username');
+  return {
+    ...claims,
+    user: claims.user ?? (name === undefined ? null : { by: 'name', value: name }),
+    siteOrClient: claims.siteOrClient ?? values.get('site') ?? values.get('customer') ?? null,
   };
 }
 
@@ -137,6 +151,7 @@ function decideOne(prepared: Prepared, world: World, policy: ProcessingPolicy): 
     thread,
     rule,
     claims,
+    formatted: prepared.formatted,
     requester,
     senderIsAgent,
     tickets: {
@@ -163,7 +178,8 @@ function decideOne(prepared: Prepared, world: World, policy: ProcessingPolicy): 
     });
   }
   const reused = same.find(
-    (row) => row.mailboxId === policy.mailboxId && !row.rawSha256.equals(prepared.rawSha256),
+    (row) =>
+      row.emailId !== 0 && row.mailboxId === policy.mailboxId && !row.rawSha256.equals(prepared.rawSha256),
   );
   const ticket = world.ticket(ticketId);
   return {

@@ -2,6 +2,7 @@
  * Makes the source for an account: the one place that knows which code speaks for which kind. That code, and the library
  * it stands on, is loaded with the first mailbox of its kind: a command starts sooner, and a daemon without it is smaller.
  */
+import type { GmailApi } from './gmail/api.ts';
 import type { GraphMailbox } from './graph/graph-source.ts';
 import type { AccessTokens as GraphTokens } from './graph/settings.ts';
 import { loginSource, requestSource } from './login-source.ts';
@@ -17,10 +18,11 @@ export interface Account {
   logins: Logins;
 }
 
-/** `graph` is there for Graph mailboxes, which can do more than deliver mail; `subscriptions` where a provider tells of mail. */
+/** `graph` and `gmail` are there for mailboxes that can do more than deliver mail; `subscriptions` where a provider tells of mail. */
 export interface MadeSource {
   source: Source;
   graph: GraphMailbox | null;
+  gmail: (() => GmailApi) | null;
   subscriptions: Subscriptions | null;
 }
 
@@ -32,17 +34,17 @@ export async function makeSource({ kind, server, logins }: Account): Promise<Mad
         ? (await import('./imap/imap-source.ts')).imapSource
         : (await import('./pop3/pop3-source.ts')).pop3Source;
     const source = loginSource(server, logins, make);
-    return { source, graph: null, subscriptions: null };
+    return { source, graph: null, gmail: null, subscriptions: null };
   }
   const tokens = accessTokens(logins);
   const { host, port, user, tlsCa, tlsVerify, folders, maxMessageBytes } = server;
   const authority = port === 443 ? host : `${host}:${port}`;
   if (kind === 'gmail') {
-    const { gmailSource, gmailSubscriptions } = await import('./gmail/gmail-source.ts');
+    const { gmailCalls, gmailSource, gmailSubscriptions } = await import('./gmail/gmail-source.ts');
     const rootUrl = `https://${authority}/`;
     const settings = { user, tokens, folders, maxMessageBytes, rootUrl, tlsCa };
     const source = requestSource(gmailSource(settings), logins);
-    return { source, graph: null, subscriptions: gmailSubscriptions(settings) };
+    return { source, graph: null, gmail: gmailCalls(settings), subscriptions: gmailSubscriptions(settings) };
   }
   const [{ GraphMailbox }, { graphSubscriptions }] = await Promise.all([
     import('./graph/graph-source.ts'),
@@ -51,7 +53,7 @@ export async function makeSource({ kind, server, logins }: Account): Promise<Mad
   const settings = { mailbox: user, graphHost: authority, tlsCa, tlsVerify, folders, maxMessageBytes };
   const graph = new GraphMailbox(settings, forGraph(tokens));
   const source = requestSource(graph.source(), logins);
-  return { source, graph, subscriptions: graphSubscriptions(graph) };
+  return { source, graph, gmail: null, subscriptions: graphSubscriptions(graph) };
 }
 
 const forGraph = ({ get, rejected }: AccessTokens): GraphTokens => ({

@@ -6,6 +6,7 @@ import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { defaultPort, factsOf } from '../source/kinds.ts';
 import type { SourceKind } from '../source/source.ts';
+import { SendingSettings } from './sending-settings.ts';
 
 const nullable = (maxLength: number) => Type.Union([Type.String({ minLength: 1, maxLength }), Type.Null()]);
 
@@ -48,6 +49,7 @@ export const MailboxSettings = Type.Object({
     auth: Type.Enum(['password', 'xoauth2', 'oauth']),
   }),
   oauth: Type.Optional(Type.Union([OauthSettings, Type.Null()])),
+  sending: Type.Optional(Type.Union([SendingSettings, Type.Null()])),
   folders: Type.Array(Type.String({ minLength: 1, maxLength: 500 }), { minItems: 1, maxItems: 50 }),
   /** False: the provider is not asked to tell of new mail. Polling goes on in any case. */
   push: Type.Optional(Type.Boolean()),

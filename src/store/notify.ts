@@ -8,7 +8,7 @@ const CHANNEL = 'penstock';
 /**
  * `rules`: rules changed. `mailboxes`, `destinations`: settings changed. `poll:<id>`: somebody wants this mailbox
  * polled now. `mail:<id>`: a provider says that it has mail. `subscriptions`: a provider wants one to be renewed or
- * made anew.
+ * made anew. `outgoing`: mail of ours waits to be sent.
  */
 export type Notice =
   | 'rules'
@@ -16,7 +16,8 @@ export type Notice =
   | 'destinations'
   | `poll:${number}`
   | `mail:${number}`
-  | 'subscriptions';
+  | 'subscriptions'
+  | 'outgoing';
 
 /** Sends notices when the surrounding transaction commits. */
 export async function notify(db: Database | Tx, ...notices: Notice[]): Promise<void> {

@@ -47,6 +47,12 @@ export interface ResyncState {
   reason: string;
 }
 
+/** Where a mail of ours is on its way out. `in_doubt`: it may have been sent; a person decides. */
+export const OUTGOING_STATES = ['queued', 'sending', 'retrying', 'sent', 'failed', 'in_doubt'] as const;
+export type OutgoingState = (typeof OUTGOING_STATES)[number];
+
+/** Why a mail is sent: somebody asked for it, or one of the answers that we give by ourselves. */
+export type OutgoingKind = 'stored' | 'acknowledgement' | 'answer' | 'welcome';
 /** `dead`: given up, a person decides. `dropped`: nobody wants it any more. */
 export const DELIVERY_STATES = ['pending', 'delivered', 'dead', 'dropped'] as const;
 export type DeliveryState = (typeof DELIVERY_STATES)[number];

@@ -4,9 +4,18 @@ import type { DestinationKind, DestinationSettings } from '../deliver/destinatio
 import type { EventType, OutcomeEvent } from '../deliver/event.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { Rule } from '../rule/rule.ts';
+import type { Mailbox, Recipients, RefusedRecipient } from '../send/mail.ts';
 import type { SourceKind } from '../source/source.ts';
 import type { CredentialSettings, MailboxRowSettings } from './mailbox-settings.ts';
-import type { DeliveryState, EmailState, LedgerState, MailboxPhase, ResyncState } from './states.ts';
+import type {
+  DeliveryState,
+  EmailState,
+  LedgerState,
+  MailboxPhase,
+  OutgoingKind,
+  OutgoingState,
+  ResyncState,
+} from './states.ts';
 
 type Timestamp = ColumnType<Date, Date | string, Date | string>;
 type MadeAt = ColumnType<Date, Date | string | undefined, Date | string>;
@@ -214,7 +223,8 @@ export interface Tables {
   ticket_action: {
     id: Generated<number>;
     ticket_id: number;
-    incoming_email_id: number;
+    incoming_email_id: number | null;
+    outgoing_email_id: number | null;
     kind: string;
     private: Generated<boolean>;
     at: MadeAt;
@@ -280,6 +290,82 @@ export interface Tables {
     error_message: string | null;
     error_at: Timestamp | null;
     next_attempt_at: Timestamp | null;
+  };
+  email_store: {
+    id: Generated<number>;
+    mailbox_id: number;
+    ticket_id: number | null;
+    template_id: number | null;
+    subject: Generated<string>;
+    text: Generated<string>;
+    html: string | null;
+    recipients: Json<Recipients>;
+    add_action: Generated<boolean>;
+    halo: ColumnType<Record<string, unknown>, string | undefined, string>;
+    digest: Buffer | null;
+    created_by: Generated<string>;
+    created_at: MadeAt;
+    deleted_at: Timestamp | null;
+  };
+  outgoing_attachment: {
+    id: Generated<number>;
+    email_store_id: number;
+    filename: string;
+    content_type: string;
+    content_id: string | null;
+    bytes: Buffer;
+    created_at: MadeAt;
+  };
+  outgoing_email: {
+    id: Generated<number>;
+    mailbox_id: number;
+    email_store_id: number | null;
+    incoming_email_id: number | null;
+    ticket_id: number | null;
+    kind: OutgoingKind;
+    automatic_to: string | null;
+    message_id: string;
+    sent_message_id: string | null;
+    provider_id: string | null;
+    in_reply_to: string | null;
+    sender: Json<Mailbox>;
+    recipients: Json<Recipients>;
+    subject: Generated<string>;
+    text: Generated<string>;
+    html: string | null;
+    state: ColumnType<OutgoingState, OutgoingState | undefined, OutgoingState>;
+    attempts: Generated<number>;
+    next_attempt_at: MadeAt;
+    claim_token: number | null;
+    claimed_until: Timestamp | null;
+    handover_at: Timestamp | null;
+    delivered: Generated<string[]>;
+    refused: ColumnType<RefusedRecipient[], string | undefined, string>;
+    error_code: string | null;
+    error_message: string | null;
+    bounce: ColumnType<object | null, string | null | undefined, string | null>;
+    bounced_at: Timestamp | null;
+    change_seq: Generated<number>;
+    created_at: MadeAt;
+    sent_at: Timestamp | null;
+    deleted_at: Timestamp | null;
+  };
+  outgoing_pause: {
+    mailbox_id: number;
+    paused_until: Timestamp;
+    consecutive_errors: Generated<number>;
+    error_code: string;
+    error_message: string;
+    since: MadeAt;
+  };
+  formatted_email: {
+    id: Generated<number>;
+    name: Generated<string>;
+    use: 'labels' | 'template';
+    labels: ColumnType<Record<string, string>, string | undefined, string>;
+    template: ColumnType<Record<string, string>, string | undefined, string>;
+    created_at: MadeAt;
+    updated_at: MadeAt;
   };
   mailbox_credential: {
     id: Generated<number>;

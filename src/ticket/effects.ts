@@ -2,6 +2,7 @@ import { canonicalAddress, domainPart } from '../message/address-form.ts';
 import type { Classification } from '../message/message.ts';
 import type { RuleResult } from '../rule/rule.ts';
 import { type Acknowledgement, decideAcknowledgement, mayBeAnswered } from './acknowledge.ts';
+import type { FormattedMail } from './formatted-mail.ts';
 import { type HashtagCommand, parseHashtags } from './hashtags.ts';
 import type { GlobalPolicy, MailboxPolicy } from './policy.ts';
 import type { RequesterDecision } from './requester.ts';
@@ -29,6 +30,8 @@ export interface OutcomeInput {
   thread: ThreadResult;
   rule: Pick<RuleResult, 'rule' | 'extractions' | 'closes'>;
   claims: RuleClaims;
+  /** What labels in the mail say; null or absent when it has none. */
+  formatted?: FormattedMail | null;
   requester: RequesterDecision;
   senderIsAgent: boolean;
   tickets: {
@@ -94,7 +97,11 @@ export function effectsOf(
   const { rule: winner } = rule;
   return {
     requester,
-    fields: fields === true ? ticketFields(rule) : [],
+    fields: [
+      ...(fields === true ? ticketFields(rule) : []),
+      // A reply quotes the labels of the mail it answers.
+      ...(newTicket === true ? (input.formatted?.fields ?? []) : []),
+    ],
     private: privateBecause !== null,
     privateBecause,
     acknowledge: decideAcknowledgement({

@@ -269,7 +269,7 @@ function newTicketOf(input: OutcomeInput): NewTicket {
   const { message, rule, claims, thread } = input;
   return {
     typeId: ticketTypeOf(input),
-    subject: message.subject,
+    subject: input.formatted?.values.get('subject') ?? message.subject,
     alertKey: rule.rule?.type === 'alert' ? claims.alertKey : null,
     supplierReference: claims.supplierReference,
     asset: rule.rule?.type === 'service_status' ? null : claims.assetOrService,
@@ -278,9 +278,13 @@ function newTicketOf(input: OutcomeInput): NewTicket {
   };
 }
 
-/** What is set closest to the message decides: its rule, its mailbox, then the installation. */
-function ticketTypeOf({ rule: { rule }, mailbox, global }: OutcomeInput): number {
+const MOST_TYPE = 2_147_483_647;
+
+/** What is set closest to the message decides: its rule, its labels, its mailbox, then the installation. */
+function ticketTypeOf({ rule: { rule }, formatted, mailbox, global }: OutcomeInput): number {
   if (rule !== null && rule.ticketTypeId >= 0) return rule.ticketTypeId;
+  const labelled = Number(formatted?.values.get('tickettype') ?? 0);
+  if (Number.isInteger(labelled) && labelled > 0 && labelled <= MOST_TYPE) return labelled;
   if (mailbox.policy.ticketTypeId > 0) return mailbox.policy.ticketTypeId;
   return (rule?.type === 'alert' && global.alertTicketTypeId) || global.ticketTypeId;
 }

@@ -128,6 +128,8 @@ function makeServices(raw: RawStore, enqueued: QueuedEmail[]): ApiServices {
       { step: 'dns', ok: true, found: '192.0.2.1', advice: null, milliseconds: 1 },
       { step: 'login', ok: true, found: 'logged in', advice: null, milliseconds: 1 },
     ],
+    sendTest: async () => undefined,
+    subjectTags: () => ({ subjectStartTag: '[ID:', subjectEndTag: ']' }),
     contacts: async ({ id, kind }) => {
       if (kind !== 'graph') throw fail('unsupported', `Mailbox ${id} is not a Graph mailbox.`);
       return [

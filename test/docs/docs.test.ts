@@ -12,6 +12,7 @@ import { destinationCommand } from '../../src/cli/destination.ts';
 import { doctorCommand } from '../../src/cli/doctor.ts';
 import { importCommand } from '../../src/cli/import.ts';
 import { mailboxCommand } from '../../src/cli/mailbox.ts';
+import { outgoingCommand } from '../../src/cli/outgoing.ts';
 import { rulesCommand } from '../../src/cli/rules.ts';
 import { secretsCommand } from '../../src/cli/secrets.ts';
 import { startCommand } from '../../src/cli/start.ts';
@@ -113,6 +114,7 @@ describe('documentation', () => {
       doctorCommand(),
       importCommand(),
       mailboxCommand(),
+      outgoingCommand(),
       rulesCommand(),
       secretsCommand(),
       startCommand(),

@@ -90,7 +90,7 @@ export async function startOauthSite(backend: Backend = 'postgres'): Promise<Oau
       if (!holder?.scope.startsWith('https://graph.')) return null;
       // A person opens their own mailbox, an application all of them.
       const mailboxes = holder.user === null ? null : new Set([holder.user]);
-      return { roles: new Set(['read', 'write']), mailboxes };
+      return { roles: new Set(['read', 'write', 'send']), mailboxes };
     },
   });
   const gmail = new LabGmailServer({

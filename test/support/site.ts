@@ -123,7 +123,7 @@ export class Site {
   /** A mailbox of the user with this name, enabled. It polls every second, and hears of news at once. */
   async addMailbox(
     user: string,
-    changes: Partial<Omit<MailboxSettings, 'server' | 'policy'>> = {},
+    changes: Partial<Omit<MailboxSettings, 'server'>> = {},
     kind: 'imap' | 'pop3' = 'imap',
   ): Promise<Mailbox> {
     this.server.addUser(user, { password: 'secret' });

@@ -23,6 +23,7 @@ import {
   type SecretField,
 } from './mailbox-fields.ts';
 import { readAccount, readOauthExtension, steers, userOf, viewOauth } from './mailbox-oauth.ts';
+import { readSending } from './mailbox-sending.ts';
 import { DELETED_ITEMS, portOf, tlsOf } from './mailbox-server.ts';
 import { tells, viewSettings } from './mailbox-view.ts';
 
@@ -155,6 +156,11 @@ class Drafting {
     const addressesFollow = this.#addressesFollow();
     this.#keep();
     this.#extension();
+    readSending(
+      { asks: (field) => this.#asks(field), value: (field, other) => this.#value(field, other) },
+      this.#mailbox,
+      this.#item.penstock?.sending ?? undefined,
+    );
     if (addressesFollow && this.#item.penstock?.addresses === undefined) {
       this.#mailbox.settings.addresses = ownAddresses(this.#mailbox);
     }

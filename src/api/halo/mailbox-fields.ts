@@ -3,6 +3,7 @@ import Type, { type Static, type TSchema } from 'typebox';
 import { LIMITS } from '../../limits.ts';
 import { AZURE_AUTHENTICATION, AZURE_AUTHORITY, MAILBOX_TYPE, TLS_TYPE, UNMATCHED_USERS } from './enums.ts';
 import { date, flag, int, secret, text, uuid } from './fields.ts';
+import { SendingExtension } from './mailbox-sending.ts';
 
 /** Fields that steer Penstock, or that it computes. */
 const used = {
@@ -131,13 +132,16 @@ const kept: Record<string, [schema: TSchema, byDefault: unknown]> = {
   restrictto_team_name: [text('Its name.'), null],
   exchangemailboxdisplayname: [text('Kept.'), null],
   exchangemailboxfqdn: [text('Kept.'), null],
-  smtpserver: [text('Kept.'), null],
-  smtpusername: [text('Kept.'), null],
-  smtpport: [int('Kept.'), 0],
-  smtpusetls: [flag('Kept.'), false],
-  usesmtpforazuremailbox: [flag('Kept.'), false],
+  smtpserver: [
+    text('Server to send by; blank: Graph and Gmail send through their API, others not at all.', 255),
+    null,
+  ],
+  smtpusername: [text('Login there; blank = username.', 320), null],
+  smtpport: [int('Port there; 0 = 587, or 465 with TLS from the beginning.'), 0],
+  smtpusetls: [flag('TLS there. When never given, TLS is used; false = none at all.'), false],
+  usesmtpforazuremailbox: [flag('Graph: send by smtpserver all the same.'), false],
   messagegroup_id: [int('Kept.'), 0],
-  smtpdisplayname: [text('Kept.'), null],
+  smtpdisplayname: [text('Name beside the address in From.', 255), null],
   syncaddressbook: [flag('Kept.'), false],
   defaultuser: [text('Kept.'), ''],
   defaultusersite: [text('Kept.'), null],
@@ -249,6 +253,13 @@ const extension = Type.Object({
       ...oauthExtension,
       type: ['object', 'null'],
       description: 'What access tokens are got with. What is left out stays; an empty text clears.',
+    }),
+  ),
+  sending: Type.Optional(
+    Type.Unsafe<SendingExtension | null>({
+      ...SendingExtension,
+      type: ['object', 'null'],
+      description: 'How the mailbox sends, beside the smtp fields. What is left out stays.',
     }),
   ),
   clear_secrets: Type.Optional(

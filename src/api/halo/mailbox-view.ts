@@ -8,6 +8,7 @@ import { MAILBOX_TYPE, TLS_TYPE, UNMATCHED_USERS } from './enums.ts';
 import { printDate } from './fields.ts';
 import { KEPT_DEFAULTS, SECRET_FIELDS } from './mailbox-fields.ts';
 import { viewAccount, viewAuthorized, viewOauth } from './mailbox-oauth.ts';
+import { viewSending } from './mailbox-sending.ts';
 import { DELETED_ITEMS, portOf, tlsOf } from './mailbox-server.ts';
 
 /** What is shown of a mailbox beside its settings. */
@@ -108,6 +109,7 @@ export function viewSettings(mailbox: Mailbox): Record<string, unknown> {
     tls_ca: server.tlsCa,
     auth: server.auth,
     oauth: viewOauth(mailbox),
+    sending: viewSending(mailbox),
   };
   return view;
 }

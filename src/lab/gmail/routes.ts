@@ -2,6 +2,7 @@
 import type { LabAnswer } from '../http/answer.ts';
 import { apiError, invalidLabel, NOT_FOUND } from './errors.ts';
 import type { LabMailbox, LabMessage, LabRecord } from './mail-store.ts';
+import { isFound, metadataOf } from './sending.ts';
 
 export interface LabCall {
   method: string;
@@ -100,9 +101,12 @@ function onMessage(mailbox: LabMailbox, id: string, act: (message: LabMessage) =
 
 function listMessages(mailbox: LabMailbox, { query }: LabCall): LabAnswer {
   const labels = query.getAll('labelIds');
+  const search = query.get('q');
   const unknown = labels.find((label) => !mailbox.labels.has(label));
   if (unknown !== undefined) return invalidLabel(unknown);
-  const found = mailbox.withLabels(labels, query.get('includeSpamTrash') === 'true');
+  const found = mailbox
+    .withLabels(labels, query.get('includeSpamTrash') === 'true')
+    .filter((message) => search === null || isFound(message, search));
   const { slice, next } = paged(found, query);
   return ok({
     // Left out when there are none, as Gmail does.
@@ -156,6 +160,9 @@ function getMessage(mailbox: LabMailbox, { query }: LabCall, id: string): LabAns
       labelIds: [...message.labels],
       snippet: 'It says "raw" here, and \\ there',
       sizeEstimate: message.sizeEstimate,
+      ...(query.get('format') === 'metadata'
+        ? { payload: metadataOf(message, query.getAll('metadataHeaders')) }
+        : {}),
       ...(query.get('format') === 'raw' ? { raw: padded(message.raw) } : {}),
       historyId: String(mailbox.historyId),
       internalDate: String(message.internalDate),

@@ -10,6 +10,7 @@ import { apiError } from './errors.ts';
 import { LabMailbox } from './mail-store.ts';
 import { Quota } from './quota.ts';
 import { ROUTES } from './routes.ts';
+import { sendUpload, UPLOAD_BYTES } from './sending.ts';
 import { Watches } from './watches.ts';
 
 /** Whom a token lets in, and for what. */
@@ -34,7 +35,6 @@ export interface SeenRequest {
 /** What is wrong with an account or its project. */
 export type AccountTrouble = 'api-disabled' | 'domain-policy' | 'no-mailbox';
 
-const BODY_BYTES = 1024 * 1024;
 const GMAIL = 'https://www.googleapis.com/auth/gmail.';
 const SCOPES = {
   read: [`${GMAIL}readonly`, `${GMAIL}modify`, 'https://mail.google.com/'],
@@ -46,6 +46,8 @@ export class LabGmailServer extends LabHttpServer<SeenRequest> {
   readonly faults = new HttpFaults();
   readonly quota = new Quota();
   readonly watches = new Watches();
+  /** Mail that is sent gets a Message-ID of Gmail's own. */
+  rewritesMessageIds = false;
   readonly trouble = new Map<string, AccountTrouble>();
   readonly #options: LabGmailOptions;
   readonly #mailboxes = new Map<string, LabMailbox>();
@@ -68,12 +70,18 @@ export class LabGmailServer extends LabHttpServer<SeenRequest> {
 
   protected override async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', this.rootUrl);
-    const body = await readJson(request);
-    const [, user = '', path = ''] = /^\/gmail\/v1\/users\/([^/]+)\/(.*)$/.exec(url.pathname) ?? [];
+    const raw = await readBody(request, UPLOAD_BYTES);
+    if (raw === null) throw new Error('The body is too large');
+    const isUpload = url.pathname.startsWith('/upload/');
+    const body =
+      isUpload || raw.length === 0 ? {} : (JSON.parse(raw.toString('utf8')) as Record<string, unknown>);
+    const [, user = '', path = ''] =
+      /^(?:\/upload)?\/gmail\/v1\/users\/([^/]+)\/(.*)$/.exec(url.pathname) ?? [];
     const method = request.method ?? 'GET';
     const found = ROUTES.find((route) => route.method === method && route.path.test(path));
     const id = decodeURIComponent(found?.path.exec(path)?.[1] ?? '');
-    const name = found?.name ?? (path === 'watch' || path === 'stop' ? path : 'unknown');
+    const isSend = isUpload && path === 'messages/send';
+    const name = found?.name ?? (path === 'watch' || path === 'stop' ? path : isSend ? 'send' : 'unknown');
     this.log({ route: name, about: id, at: performance.now() });
     const left = this.quota.enter();
     response.once('close', left);
@@ -86,6 +94,8 @@ export class LabGmailServer extends LabHttpServer<SeenRequest> {
       if (!(mailbox instanceof LabMailbox)) return mailbox;
       const limited = this.quota.charge(mailbox.address, found?.units ?? 100);
       if (limited !== null) return limited;
+      if (isSend)
+        return sendUpload(mailbox, raw, (address) => this.#mailboxes.get(address), this.rewritesMessageIds);
       if (name === 'watch') return this.watches.make(mailbox, body);
       if (name === 'stop') return this.watches.stop(mailbox);
       if (found === undefined) return apiError(404, 'notFound', 'Not found');
@@ -125,10 +135,4 @@ export class LabGmailServer extends LabHttpServer<SeenRequest> {
     }
     return this.#mailboxes.get(own) ?? apiError(400, 'failedPrecondition', 'Mail service not enabled');
   }
-}
-
-async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
-  const body = await readBody(request, BODY_BYTES);
-  if (body === null) throw new Error('The body is too large');
-  return body.length === 0 ? {} : (JSON.parse(body.toString('utf8')) as Record<string, unknown>);
 }

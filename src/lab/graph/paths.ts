@@ -12,7 +12,7 @@ export interface Matched {
   names: Record<string, string>;
 }
 
-const REQUEST_BYTES = 4 * 1024 * 1024;
+const REQUEST_BYTES = 5 * 1024 * 1024;
 
 const SUBSCRIPTIONS: readonly { name: RouteName; method: string; path: string }[] = [
   { name: 'create-subscription', method: 'POST', path: '/subscriptions' },
@@ -51,10 +51,14 @@ export function matchRoute(
   return null;
 }
 
-/** The JSON object in a body; an empty one without a body. */
-export async function jsonBody(request: IncomingMessage): Promise<Record<string, unknown>> {
+export async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const body = await readBody(request, REQUEST_BYTES);
   if (body === null) throw new GraphFault(413, 'RequestEntityTooLarge', 'The request is too large.');
+  return body;
+}
+
+/** The JSON object in a body; an empty one without a body. */
+export function jsonOf(body: Buffer): Record<string, unknown> {
   if (body.length === 0) return {};
   try {
     const value: unknown = JSON.parse(body.toString('utf8'));

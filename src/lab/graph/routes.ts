@@ -1,6 +1,7 @@
 /** What the lab's Graph answers about folders, messages and contacts. Subscriptions have a file of their own. */
 import type { LabAnswer } from '../http/answer.ts';
 import { created, GraphFault, noContent, ok } from './answer.ts';
+import type { LabOutgoing } from './delivery.ts';
 import type { DeltaTokens } from './delta.ts';
 import { contactEntity, folderEntity, instant, messageEntity, select, sizeProperty } from './entities.ts';
 import type { RouteName } from './faults.ts';
@@ -16,12 +17,16 @@ export interface LabRequest {
   query: Query;
   prefer: string;
   body: Record<string, unknown>;
+  /** A body that is text; null for JSON. */
+  text: string | null;
+  outgoing: LabOutgoing;
+  host: string;
   delta: DeltaTokens;
   /** Makes a link to the same path with another query. */
   link(query: string): string;
 }
 
-export type Role = 'read' | 'write' | 'contacts';
+export type Role = 'read' | 'write' | 'contacts' | 'send';
 
 export interface Route {
   name: RouteName;

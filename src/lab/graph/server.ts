@@ -9,10 +9,12 @@ import { answerUnder } from '../http/faults.ts';
 import { type HttpServerOptions, LabHttpServer } from '../http/server.ts';
 import type { Content } from '../mail-store.ts';
 import { errorAnswer, GraphFault } from './answer.ts';
+import { LabOutgoing } from './delivery.ts';
 import { DeltaTokens } from './delta.ts';
 import { GraphFaults, type RouteName } from './faults.ts';
 import { type DeliverOptions, LabMailbox, type LabMessage } from './mail-store.ts';
-import { jsonBody, matchRoute, segmentsOf } from './paths.ts';
+import { OUTGOING_ROUTES } from './outgoing.ts';
+import { bodyOf, jsonOf, matchRoute, segmentsOf } from './paths.ts';
 import { parseQuery } from './query.ts';
 import { ROUTES, type Role } from './routes.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -46,7 +48,8 @@ export interface LoggedRequest {
   at: number;
 }
 
-const ALL_ROLES: readonly Role[] = ['read', 'write', 'contacts'];
+const ALL_ROLES: readonly Role[] = ['read', 'write', 'contacts', 'send'];
+const ALL_ROUTES = [...ROUTES, ...OUTGOING_ROUTES];
 
 export class LabGraphServer extends LabHttpServer<LoggedRequest> {
   readonly faults = new GraphFaults();
@@ -54,6 +57,7 @@ export class LabGraphServer extends LabHttpServer<LoggedRequest> {
   readonly subscriptions: Subscriptions;
   readonly mailboxes = new Map<string, LabMailbox>();
   readonly tokens = new Map<string, Grant>();
+  readonly outgoing = new LabOutgoing(this.mailboxes);
   /** The most requests at once for one mailbox so far. */
   peak = 0;
   readonly #options: LabGraphOptions;
@@ -119,7 +123,7 @@ export class LabGraphServer extends LabHttpServer<LoggedRequest> {
     const { method = 'GET', url = '/', headers } = request;
     const target = new URL(url, `https://${this.host}`);
     const prefer = String(headers.prefer ?? '');
-    const matched = matchRoute(method, segmentsOf(target.pathname), ROUTES);
+    const matched = matchRoute(method, segmentsOf(target.pathname), ALL_ROUTES);
     const seen: LoggedRequest = {
       route: matched?.name ?? 'get-message',
       method,
@@ -132,7 +136,17 @@ export class LabGraphServer extends LabHttpServer<LoggedRequest> {
     this.log(seen);
     let leave = (): void => {};
     try {
-      const body = await jsonBody(request);
+      const raw = await bodyOf(request);
+      const upload = /^\/upload\/([\w-]+)$/.exec(target.pathname)?.[1];
+      if (upload !== undefined) {
+        const act = async (): Promise<LabAnswer> =>
+          this.outgoing.put(upload, String(headers['content-range'] ?? ''), raw, headers.authorization);
+        const action = this.faults.strike('upload', null, null);
+        seen.status = await answerUnder(action, response, () => act().catch(answerTo));
+        return;
+      }
+      const isText = String(headers['content-type'] ?? '').startsWith('text/plain');
+      const body = isText ? {} : jsonOf(raw);
       if (!matched)
         throw new GraphFault(400, 'BadRequest', `Resource not found for ${method} ${target.pathname}`);
       const { name, names, route } = matched;
@@ -154,6 +168,9 @@ export class LabGraphServer extends LabHttpServer<LoggedRequest> {
           query,
           prefer,
           body,
+          text: isText ? raw.toString('latin1') : null,
+          outgoing: this.outgoing,
+          host: this.host,
           delta: this.delta,
           link,
         });

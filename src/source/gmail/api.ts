@@ -1,5 +1,6 @@
 /** The calls of the Gmail API that a mailbox needs. */
 import { Agent } from 'node:https';
+import { Readable } from 'node:stream';
 import { createSecureContext } from 'node:tls';
 import { gmail, type gmail_v1 } from 'googleapis/build/src/apis/gmail/index.js';
 import { fail } from '../../errors.ts';
@@ -166,6 +167,40 @@ export class GmailApi {
   ): Promise<void> {
     const params = { userId: this.#userId, id, requestBody: { addLabelIds, removeLabelIds } };
     await this.#json('modify', signal, (call) => this.#gmail.users.messages.modify(params, call));
+  }
+
+  /** Sends a mail and returns its id. Not repeated unless Gmail said that it did nothing. */
+  async send(mime: Buffer, signal: AbortSignal): Promise<string> {
+    const data = await this.#json('send', signal, (call) => {
+      // A stream is read once, so each attempt has its own.
+      const media = { mimeType: 'message/rfc822', body: Readable.from([mime]) };
+      // Uploads go elsewhere than all other calls, and follow this option only.
+      const { rootUrl } = this.settings;
+      return this.#gmail.users.messages.send({ userId: this.#userId, media }, { ...call, rootUrl });
+    });
+    return requireId(data.id);
+  }
+
+  /** Ids of messages that a search finds, the newest first. */
+  async search(q: string, maxResults: number, signal: AbortSignal): Promise<string[]> {
+    const params = { userId: this.#userId, q, maxResults };
+    const data = await this.#json('list', signal, (call) => this.#gmail.users.messages.list(params, call));
+    return (data.messages ?? []).flatMap(({ id }) => id ?? []);
+  }
+
+  /** Header fields of a message by lower-case name, with its labels. Fails with `message_gone` when there is none. */
+  async fields(
+    id: string,
+    metadataHeaders: string[],
+    signal: AbortSignal,
+  ): Promise<{ labels: Set<string>; get(name: string): string | undefined }> {
+    const params = { userId: this.#userId, id, format: 'metadata', metadataHeaders };
+    const data = await this.#json('get', signal, (call) => this.#gmail.users.messages.get(params, call));
+    const fields = new Map<string, string>();
+    for (const { name, value } of data.payload?.headers ?? []) {
+      if (name && typeof value === 'string') fields.set(name.toLowerCase(), value);
+    }
+    return { labels: new Set(data.labelIds ?? []), get: (name) => fields.get(name) };
   }
 
   async trash(id: string, signal: AbortSignal): Promise<void> {

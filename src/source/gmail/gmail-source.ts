@@ -32,3 +32,12 @@ export function gmailSource(settings: GmailSettings, options: Partial<GmailOptio
 export function gmailSubscriptions(settings: GmailSettings): Subscriptions {
   return gmailWatch(() => new GmailApi(settings, DEFAULT_GMAIL_OPTIONS));
 }
+
+/** All calls of the API, for who needs more of a mailbox than its mail. The same at each call. */
+export function gmailCalls(settings: GmailSettings): () => GmailApi {
+  let made: GmailApi | null = null;
+  return () => {
+    made ??= new GmailApi(settings, DEFAULT_GMAIL_OPTIONS);
+    return made;
+  };
+}

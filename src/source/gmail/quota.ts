@@ -14,6 +14,7 @@ export const UNITS = {
   get: 20,
   modify: 5,
   trash: 5,
+  send: 100,
   watch: 100,
   stop: 50,
   // Calls of Pub/Sub, which has quotas of its own.

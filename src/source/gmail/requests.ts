@@ -1,6 +1,6 @@
 /**
  * How requests to the Gmail API are made: within the quota, with a token, a deadline, errors of ours, and again a few
- * times when what failed passes by itself. All requests of this source may be repeated.
+ * times when what failed passes by itself. All requests may be repeated but the one that sends a mail.
  */
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -59,7 +59,7 @@ export class Requests {
           // The same token again would be refused again.
           if ((await this.#settings.tokens.get()) !== token) continue;
         }
-        const waitMs = this.#retryWait(error, attempt);
+        const waitMs = mayRepeat(method, error) ? this.#retryWait(error, attempt) : null;
         if (waitMs === null) throw error;
         await sleep(waitMs, undefined, { signal }).catch((aborted) => this.#rethrow(aborted, signal));
       }
@@ -142,6 +142,11 @@ export class Requests {
   #rethrow(error: unknown, closed: AbortSignal): never {
     throw closed.aborted ? asClosed(closed) : error;
   }
+}
+
+/** What was sent once must not be sent again, unless Gmail said that it did nothing. */
+function mayRepeat(method: Method, { fields: { status } }: PenstockError): boolean {
+  return method !== 'send' || (typeof status === 'number' && status >= 400 && status < 500);
 }
 
 /** The reason that a session gives when it ends is an error of ours. */

@@ -58,6 +58,8 @@ export async function judge(given: Case): Promise<Outcome> {
     new Map([[1, mailbox]]),
     { ...defaultMail(), ...given.mail },
     given.sites ?? [],
+    [],
+    [],
     given.control ?? {},
   );
   const answer = await analyse({

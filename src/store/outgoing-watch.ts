@@ -1,0 +1,35 @@
+/** How mail of ours stands, for those who watch. */
+import { sql } from 'kysely';
+import { LIMITS } from '../limits.ts';
+import type { Database } from './database.ts';
+
+export interface OutgoingStanding {
+  mailboxId: number;
+  /** Mails that wait or are on their way; counted up to a limit. */
+  waiting: number;
+  inDoubt: number;
+  /** Failures of the mailbox in a row; 0: it sends. */
+  pausedErrors: number;
+}
+
+/** Of every mailbox that is there. */
+export async function outgoingStandings(db: Database): Promise<OutgoingStanding[]> {
+  const { rows } = await sql<OutgoingStanding>`
+    with waiting as (
+      select mailbox_id, count(*) as count from (
+        select mailbox_id from outgoing_email
+        where state in ('queued', 'retrying') and deleted_at is null limit ${LIMITS.heldUpCount}::int) some
+      group by mailbox_id
+    ), doubtful as (
+      select mailbox_id, count(*) as count from outgoing_email
+      where error_code is not null and deleted_at is null and state = 'in_doubt' group by mailbox_id
+    )
+    select mailbox.id as "mailboxId", coalesce(waiting.count, 0) as waiting, coalesce(doubtful.count, 0) as "inDoubt",
+      coalesce(pause.consecutive_errors, 0) as "pausedErrors"
+    from mailbox
+    left join waiting on waiting.mailbox_id = mailbox.id
+    left join doubtful on doubtful.mailbox_id = mailbox.id
+    left join outgoing_pause pause on pause.mailbox_id = mailbox.id
+    where mailbox.deleted_at is null order by mailbox.id`.execute(db);
+  return rows;
+}
