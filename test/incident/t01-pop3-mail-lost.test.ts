@@ -1,13 +1,9 @@
-/** POP3 deletes for good, so nothing may be marked for it that is not safe here, whenever the process or the line dies. */
-import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import { fail } from '../../src/errors.ts';
-import type { CrashPoint } from '../../src/lab/crash-point.ts';
-import { LIMITS } from '../../src/limits.ts';
 import { expectExactlyOnce } from '../support/exactly-once.ts';
 import { countBy, names, startPop3Intake, stepping } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
-import { Pipe, startDaemon } from '../support/pipe.ts';
+import { Pipe } from '../support/pipe.ts';
 import { Site, until } from '../support/site.ts';
 
 describe('T1.3 nothing is deleted without a row', () => {
@@ -64,61 +60,19 @@ describe('T1.3 nothing is deleted without a row', () => {
   });
 });
 
-/** Every point that a POP3 mailbox with `delete` passes before a record is processed. */
-const POINTS: readonly CrashPoint[] = [
-  'after-fetch',
-  'after-raw-write',
-  'before-commit',
-  'after-commit',
-  'after-enqueue',
-  'after-disposition',
-  'after-disposition-record',
-];
-
-describe('T1.1 kill -9 while a POP3 mailbox is emptied', () => {
-  it.each(POINTS)('T1.1 at %s', async (point) => {
-    const site = await Site.start({ backend: 'postgres' });
-    await site.addMailbox('ann', { after: 'delete' }, 'pop3');
-    await sql`
-      insert into folder (mailbox_id, path, late_check_at) select id, 'INBOX', now() from mailbox`.execute(
-      site.runtime.db,
-    );
-    for (let index = 1; index <= 5; index += 1) {
-      const body = index === 3 ? 'large line\r\n'.repeat(LIMITS.inlineRawBytes / 12 + 100) : 'Hello.\r\n';
-      site.deliver('ann', simpleMessage(`m${index}`, body));
-    }
-    const daemon = startDaemon(site, { PENSTOCK_CRASH_AT: point });
-    await until(
-      () => daemon.hasEnded,
-      () => `it did not die at ${point}:\n${daemon.output}`,
-    );
-    expect(await daemon.ended, daemon.output).toEqual({ code: null, signal: 'SIGKILL' });
-    expect((await site.touched()).withoutRow).toEqual([]);
-    const isDeleted = point === 'after-disposition' || point === 'after-disposition-record';
-    // Jobs are added while the server is already brought up to date.
-    if (point !== 'after-enqueue') expect(site.server.messages('ann')).toHaveLength(isDeleted ? 0 : 5);
-
-    await site.passTime(LIMITS.claimSeconds + 1);
-    await Pipe.start(site);
+it('T1 the whole pipe takes mail that comes at any time, and leaves or deletes it', async () => {
+  const site = await Site.start({ backend: 'postgres' });
+  await site.addMailbox('leaves', {}, 'pop3');
+  await site.addMailbox('deletes', { after: 'delete' }, 'pop3');
+  const pipe = await Pipe.start(site);
+  for (let round = 1; round <= 3; round += 1) {
+    for (const user of ['leaves', 'deletes']) site.deliver(user, simpleMessage(`${user}-${round}`));
     await site.waitUntilProcessed();
-    await expectExactlyOnce(site);
-    expect(site.server.messages('ann')).toHaveLength(0);
-  });
-
-  it('T1 the whole pipe takes mail that comes at any time, and leaves or deletes it', async () => {
-    const site = await Site.start({ backend: 'postgres' });
-    await site.addMailbox('leaves', {}, 'pop3');
-    await site.addMailbox('deletes', { after: 'delete' }, 'pop3');
-    const pipe = await Pipe.start(site);
-    for (let round = 1; round <= 3; round += 1) {
-      for (const user of ['leaves', 'deletes']) site.deliver(user, simpleMessage(`${user}-${round}`));
-      await site.waitUntilProcessed();
-    }
-    await expectExactlyOnce(site);
-    expect(site.server.messages('leaves')).toHaveLength(3);
-    expect(pipe.of('mailbox.failed')).toEqual([]);
-    // A poll is a session; nobody keeps the mailbox from others in between.
-    expect(site.pop3.countCommands('PASS')).toBeGreaterThan(3);
-    await until(() => site.pop3.connections === 0);
-  });
+  }
+  await expectExactlyOnce(site);
+  expect(site.server.messages('leaves')).toHaveLength(3);
+  expect(pipe.of('mailbox.failed')).toEqual([]);
+  // A poll is a session; nobody keeps the mailbox from others in between.
+  expect(site.pop3.countCommands('PASS')).toBeGreaterThan(3);
+  await until(() => site.pop3.connections === 0);
 });
