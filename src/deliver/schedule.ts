@@ -1,6 +1,6 @@
 /**
  * When a delivery is tried again, and when a destination is left alone. Pure; the caller has the clock and the dice.
- * docs/decisions/NNNN-order-and-breaker-of-deliveries.md has the reasons.
+ * docs/decisions/0020-order-and-breaker-of-deliveries.md has the reasons.
  */
 import { LIMITS } from '../limits.ts';
 
