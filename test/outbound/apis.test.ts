@@ -38,7 +38,12 @@ describe('by Graph', () => {
   it('a small mail is one request of MIME: with its own Message-ID, and no Bcc on the other side', async () => {
     const lab = await startGraphLab();
     const sending = await startSending('graph');
-    const id = await sending.queue({ recipients: toAnn, automaticTo: ANN, inReplyTo: 'q@customer.example' });
+    const id = await sending.queue({
+      recipients: toAnn,
+      kind: 'acknowledgement',
+      automaticTo: ANN,
+      inReplyTo: 'q@customer.example',
+    });
     sending.dispatcher(graphTransport(lab.mailbox()));
     const row = await sending.untilState(id, 'sent');
     expect(row.delivered).toEqual([ANN, eve.address]);
