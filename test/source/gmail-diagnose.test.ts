@@ -92,7 +92,7 @@ describe('the diagnosis', () => {
       {},
       { subject: 'nobody@example.com' },
       /mailbox is not known/,
-      /Check client id/,
+      /Check the address desk@example.com/,
     ],
     [
       'another account',

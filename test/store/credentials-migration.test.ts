@@ -58,7 +58,12 @@ it('the login of each mailbox becomes its first credential, and nothing is lost'
 
   expect(await migrate(pool)).toContain(CREDENTIALS);
   const mailboxes = await listMailboxes(db);
-  expect(mailboxes.map(({ settings }) => settings)).toEqual([imap, graph]);
+  // A later migration keeps mailboxes from beginning to write to people by themselves.
+  const silent = <T extends typeof imap>(settings: T): T => ({
+    ...settings,
+    policy: { ...settings.policy, dontAcknowledge: true },
+  });
+  expect(mailboxes.map(({ settings }) => settings)).toEqual([silent(imap), silent(graph)]);
   const sources = new MailSources(db, keys);
   const names = await Promise.all([1, 2].map(async (id) => (await firstCredential(db, id))!.name));
   expect(await sources.secrets(names[0]!)).toEqual({ password: 'correct horse' });
