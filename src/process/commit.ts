@@ -70,8 +70,10 @@ export async function commitOutcomes(
         events: traceOf(one, rules.version),
       })),
     );
+    // Most installations tell nobody: then no event is made.
+    const told = context.destinations.length === 0 ? [] : final;
     const deliveries = deliveriesOf(
-      final.map((one) => ({
+      told.map((one) => ({
         event: outcomeEvent(one, policy.mailboxId),
         ledgerId: emails.get(one.prepared.analysis.id)!.ledgerId,
       })),

@@ -75,7 +75,6 @@ export function deliveriesOf(
   told: readonly { event: OutcomeEvent | null; ledgerId: number }[],
   destinations: readonly Wanting[],
 ): NewDelivery[] {
-  if (destinations.length === 0) return [];
   return told.flatMap(({ event, ledgerId }) =>
     event === null
       ? []

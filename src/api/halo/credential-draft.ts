@@ -1,6 +1,5 @@
 /** What a posted MailboxCredential asks for. Pure. A field counts only where it differs from what the client was shown. */
 import { isDeepStrictEqual } from 'node:util';
-import { fail } from '../../errors.ts';
 import type { MailboxCredential } from '../../store/credentials.ts';
 import {
   checkMailboxSettings,
@@ -13,9 +12,10 @@ import type { Mailbox } from '../../store/mailboxes.ts';
 import { invalid } from '../http/problem.ts';
 import { CREDENTIAL_SECRETS, type CredentialItem, KEPT_CREDENTIAL_DEFAULTS } from './credential-fields.ts';
 import { viewCredentialSettings } from './credential-view.ts';
-import { AZURE_AUTHENTICATION, AZURE_AUTHORITY, CREDENTIAL_TYPE } from './enums.ts';
+import { CREDENTIAL_TYPE } from './enums.ts';
 import { naming } from './mailbox-draft.ts';
 import { readOauthExtension } from './mailbox-oauth.ts';
+import { cloudOf, grantOf } from './microsoft-fields.ts';
 
 export interface CredentialDraft {
   sequence: number | null;
@@ -148,22 +148,8 @@ function changedExtension(
 }
 
 function readFields(item: CredentialItem, oauth: OauthSettings, asks: (field: string) => boolean): void {
-  if (asks('azure_authentication_type')) {
-    const grant = AZURE_AUTHENTICATION.word(item.azure_authentication_type ?? 0);
-    if (grant === null) {
-      throw invalid('azure_authentication_type', `must be one of ${AZURE_AUTHENTICATION.allowed}`);
-    }
-    if (grant === 'password') {
-      const field = 'azure_authentication_type';
-      throw fail('unsupported', 'Microsoft takes no passwords from applications any more.', { field });
-    }
-    oauth.grant = grant;
-  }
-  if (asks('azure_authority')) {
-    const cloud = AZURE_AUTHORITY.word(item.azure_authority ?? 0);
-    if (cloud === null) throw invalid('azure_authority', `must be one of ${AZURE_AUTHORITY.allowed}`);
-    oauth.cloud = cloud;
-  }
+  if (asks('azure_authentication_type')) oauth.grant = grantOf(item.azure_authentication_type ?? 0);
+  if (asks('azure_authority')) oauth.cloud = cloudOf(item.azure_authority ?? 0);
   if (asks('credential_type')) {
     const client = CREDENTIAL_TYPE.word(item.credential_type ?? 0);
     if (client === null) throw invalid('credential_type', `must be one of ${CREDENTIAL_TYPE.allowed}`);

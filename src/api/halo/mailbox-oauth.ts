@@ -12,6 +12,7 @@ import type { Mailbox } from '../../store/mailboxes.ts';
 import { invalid } from '../http/problem.ts';
 import { AZURE_AUTHENTICATION, AZURE_AUTHORITY } from './enums.ts';
 import type { MailboxExtension } from './mailbox-fields.ts';
+import { cloudOf, grantOf } from './microsoft-fields.ts';
 
 /** What a posted item asks for, against what the client was shown. */
 export interface Asked {
@@ -91,22 +92,8 @@ export function readAccount({ asks, value }: Asked, mailbox: Mailbox): void {
 }
 
 function readMicrosoft({ asks, value }: Asked, oauth: OauthSettings): void {
-  if (asks('azure_authentication_type')) {
-    const grant = AZURE_AUTHENTICATION.word(value('azure_authentication_type', 0));
-    if (grant === null) {
-      throw invalid('azure_authentication_type', `must be one of ${AZURE_AUTHENTICATION.allowed}`);
-    }
-    if (grant === 'password') {
-      const field = 'azure_authentication_type';
-      throw fail('unsupported', 'Microsoft takes no passwords from applications any more.', { field });
-    }
-    oauth.grant = grant;
-  }
-  if (asks('azure_authority')) {
-    const cloud = AZURE_AUTHORITY.word(value('azure_authority', 0));
-    if (cloud === null) throw invalid('azure_authority', `must be one of ${AZURE_AUTHORITY.allowed}`);
-    oauth.cloud = cloud;
-  }
+  if (asks('azure_authentication_type')) oauth.grant = grantOf(value('azure_authentication_type', 0));
+  if (asks('azure_authority')) oauth.cloud = cloudOf(value('azure_authority', 0));
   if (asks('azureappid')) oauth.clientId = value('azureappid', '').trim();
   if (asks('azuretenant')) oauth.tenant = value('azuretenant', '').trim() || null;
 }

@@ -73,10 +73,13 @@ export const mailboxCredential: Endpoint<null> = {
       new_password: secret,
       new_access_token: secret,
       ...allNot<null>(
-        'Write-only. It needs an application or is only stored; the tests of credentials have it.',
-        'smtppassword',
+        'Write-only. It needs an application; the tests of credentials have it.',
         'new_client_secret',
         'new_refresh_token',
+      ),
+      ...allNot<null>(
+        'Stored encrypted and not used: mail is sent, and notifications are asked for, with what the mailbox itself has.',
+        'smtppassword',
         'new_subscription_secret',
       ),
       new_method: stored(true, KEPT),
