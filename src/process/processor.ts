@@ -53,6 +53,7 @@ export class Processor {
   /** Jobs in work, with the records that they hold. */
   readonly #running = new Map<Promise<void>, ClaimedEmail[]>();
   readonly #turns = new Turns();
+  readonly #suspects = new Turns();
   readonly #overruns = new OverrunCounter();
   #stopping = false;
 
@@ -60,11 +61,14 @@ export class Processor {
     this.#options = options;
   }
 
-  /** Handles one job. Ids that others hold, or that are finished, are left out. */
+  /**
+   * Handles one job. Ids that others hold, or that are finished, are left out; so are those that were taken before,
+   * unless the job is one to take them alone.
+   */
   async handle(job: JobData): Promise<void> {
     if (this.#stopping) return;
     const emails: ClaimedEmail[] = [];
-    const run = this.#run(job, emails);
+    const run = job.alone ? this.#suspects.take(0, () => this.#runEach(job, emails)) : this.#run(job, emails);
     this.#running.set(run, emails);
     await run;
     this.#running.delete(run);
@@ -86,11 +90,18 @@ export class Processor {
     await returnClaims(this.#options.db, [...this.#running.values()].flat()).catch(() => undefined);
   }
 
-  /** Never fails. Puts what it claims into `emails`. */
-  async #run(job: JobData, emails: ClaimedEmail[]): Promise<void> {
+  /** One after the other: when the process dies, only one of those that may have ended it is in hand. */
+  async #runEach(job: JobData, emails: ClaimedEmail[]): Promise<void> {
+    for (const id of job.ids) if (!this.#stopping) await this.#run({ ...job, ids: [id] }, emails);
+  }
+
+  /** Never fails. Puts what it claims into `held`. */
+  async #run(job: JobData, held: ClaimedEmail[]): Promise<void> {
     const { db, events } = this.#options;
+    let emails: ClaimedEmail[] = [];
     try {
-      emails.push(...(await claimEmails(db, job.ids, LIMITS.claimSeconds)));
+      emails = await claimEmails(db, job.ids, LIMITS.claimSeconds, job.alone ? 'any' : 'fresh');
+      held.push(...emails);
       if (emails.length === 0) return;
       crashPoint('after-claim');
       await this.#process(job.mailbox, emails);

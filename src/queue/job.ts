@@ -18,6 +18,8 @@ export interface JobData {
   mailbox: number;
   /** Ids of incoming_email rows, ascending. */
   ids: number[];
+  /** They were in hand when a process ended, or failed: each is taken alone, while no other such one is in hand. */
+  alone?: true;
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Events } from '../observe/events.ts';
 import type { SourceKind } from '../source/source.ts';
 import type { Database } from '../store/database.ts';
 import { sweepEmails } from '../store/emails.ts';
-import { cutIntoJobs, JOB_NAMES } from './job.ts';
+import { cutIntoJobs, JOB_NAMES, type JobData } from './job.ts';
 import type { JobQueue } from './queue.ts';
 
 const BATCH = 5_000;
@@ -58,10 +58,12 @@ export class Sweeper {
     if ((await this.#queue.depth()) > BATCH / this.#options.jobMessages) return;
     const rows = await sweepEmails(this.#db, this.#options.lostAfterSeconds, BATCH);
     if (rows.length === 0) return;
-    // A message that was tried before gets a job of its own: it may be the one that fails.
+    // A message that was tried before is taken alone: it may be the one with which a process dies.
     const fresh = rows.filter((row) => row.attempts === 0);
     const tried = rows.filter((row) => row.attempts > 0);
-    const jobs = [...cutIntoJobs(fresh, this.#options.jobMessages), ...cutIntoJobs(tried, 1)];
+    const { jobMessages } = this.#options;
+    const alone = cutIntoJobs(tried, jobMessages).map((job): JobData => ({ ...job, alone: true }));
+    const jobs = [...cutIntoJobs(fresh, jobMessages), ...alone];
     const round = `s${Date.now().toString(36)}`;
     for (const job of jobs) await this.#queue.add(JOB_NAMES[this.#options.kindOf(job.mailbox)], [job], round);
     this.#events.emit('job.swept', { messages: rows.length });

@@ -24,9 +24,14 @@ export interface ClaimedEmail {
  * Takes the records that are due and nobody holds, and counts the attempt before it is made: a message that
  * kills the process has then used one up. Others of `ids` are left out. A claim is no state of its own: it changes
  * no column that an index knows, so it costs one row and no index entry. Nor does it wait for the disk: it must
- * outlive this process, not the machine.
+ * outlive this process, not the machine. `fresh`: only those that were never taken before.
  */
-export async function claimEmails(db: Database, ids: number[], seconds: number): Promise<ClaimedEmail[]> {
+export async function claimEmails(
+  db: Database,
+  ids: number[],
+  seconds: number,
+  which: 'fresh' | 'any' = 'any',
+): Promise<ClaimedEmail[]> {
   const { rows } = await sql<ClaimedEmail>`
     with mine as (select nextval('claim') as claim, set_config('synchronous_commit', 'off', true))
     update incoming_email set attempts = attempts + 1, last_attempt_at = now(),
@@ -35,6 +40,7 @@ export async function claimEmails(db: Database, ids: number[], seconds: number):
     where id = any(${ids}::bigint[]) and deleted_at is null and state in ('queued', 'retrying', 'waiting')
       and (next_attempt_at is null or next_attempt_at <= now())
       and (claimed_until is null or claimed_until < now())
+      and (${which === 'any'} or attempts = 0)
     returning id, mailbox_id as "mailboxId", ledger_id as "ledgerId", raw_sha256 as "rawSha256", size, attempts,
       claim_token as claim, internal_date as "internalDate", created_at as "createdAt",
       add_to_ticket_id as "addToTicketId"`.execute(db);

@@ -130,6 +130,8 @@ async function dieAtEach(
       expect(hasSign(remains, before), `${point}: ${JSON.stringify({ before, remains })}`).toBe(true);
     await expectNothingGoneUnrecorded(lab);
     await site.passTime(LIMITS.claimSeconds + 1);
+    // What was in hand at three deaths would be set aside (T3.2). Here no message is at fault.
+    await sql`update incoming_email set attempts = least(attempts, 1)`.execute(site.runtime.db);
   }
   await Pipe.start(site);
   await site.waitUntilProcessed();

@@ -110,6 +110,38 @@ it('T3.2 a message with which the process died at each attempt is set aside, wit
   expect(set).toMatchObject({ id: deadly.id, errorCode: 'parse_failed' });
 });
 
+it('T3.2 those that were in hand when a process died are taken one at a time, so that the next death is of one', async () => {
+  const site = await Site.start({ backend: 'postgres' });
+  const { db } = site.runtime;
+  for (const user of ['ann', 'bob', 'cem']) {
+    await site.addMailbox(user, { after: 'seen' });
+    for (const subject of ['one', 'two']) site.deliver(user, simpleMessage(`${user} ${subject}`));
+  }
+  const poller = await Pipe.start(site, { work: { process: false } });
+  await poller.waitFor('mailbox.listed', 3);
+  await poller.stop();
+  const ids = (await site.emails()).map(({ id }) => id);
+  expect(await claimEmails(db, ids, LIMITS.claimSeconds)).toHaveLength(6);
+  await site.passTime(LIMITS.claimSeconds + 1);
+  await sql`create table in_hand (ids bigint[])`.execute(db);
+  await sql`
+    create function note_in_hand() returns trigger language plpgsql as $$
+    begin
+      insert into in_hand select array_agg(id) from incoming_email where claimed_until > now();
+      return null;
+    end $$`.execute(db);
+  await sql`
+    create trigger note_in_hand after update of claimed_until on incoming_email
+    for each statement execute function note_in_hand()`.execute(db);
+  await Pipe.start(site);
+  await site.waitUntilProcessed();
+  await expectExactlyOnce(site);
+  const { rows } = await sql<{
+    ids: string[];
+  }>`select distinct ids from in_hand where ids is not null`.execute(db);
+  expect(rows.map((row) => row.ids.map(Number)).sort()).toEqual(ids.map((id) => [id]).sort());
+});
+
 it('T3.2 a message whose outcome cannot be written is tried alone, then set aside', async () => {
   const site = await Site.start({ backend: 'postgres' });
   await site.addMailbox('ann', { after: 'seen' });
