@@ -93,6 +93,8 @@ export const LIMITS = {
   jobMessages: 200,
   queueDepth: 50_000,
   claimSeconds: 120,
+  /** Records that are looked at for one Message-ID: there are senders that have one for all their mail. */
+  sameMessageId: 100,
 
   /** Sending. A mail that could not be sent for so many days has failed. */
   outgoingDays: 3,

@@ -67,13 +67,17 @@ export interface MessageIdRow {
   rawSha256: Buffer;
 }
 
-/** Records with these Message-IDs, in any mailbox, and mail of ours (emailId 0) that a server gave one of them. */
+/** Records with these Message-IDs, in any mailbox and a bounded number each, and mail of ours (emailId 0) that a server gave one of them. */
 export async function findMessageIds(tx: Tx, messageIds: string[]): Promise<MessageIdRow[]> {
   if (messageIds.length === 0) return [];
   const { rows } = await sql<MessageIdRow>`
-    select message_id as "messageId", mailbox_id as "mailboxId", id as "emailId", ticket_id as "ticketId",
+    -- One look into the index for each; without statistics of a young table the planner would read all of it.
+    select wanted.id as "messageId", mailbox_id as "mailboxId", email.id as "emailId", ticket_id as "ticketId",
       raw_sha256 as "rawSha256"
-    from incoming_email where message_id = any(${messageIds}::text[]) and deleted_at is null
+    from unnest(${messageIds}::text[]) as wanted (id)
+    cross join lateral (
+      select * from incoming_email where message_id = wanted.id and deleted_at is null
+      limit ${LIMITS.sameMessageId}) email
     union all
     -- Mail that we sent has a token in its Message-ID, unless the server gave it another one.
     select sent_message_id, mailbox_id, 0, ticket_id, ''::bytea
