@@ -56,7 +56,9 @@ export const LIMITS = {
   extractedValueChars: 4_000,
 
   /** Intake. */
-  batchMessages: 200,
+  batchMessages: 400,
+  /** The same where each message is a request of its own, so that the first ones are not kept waiting. */
+  batchRequests: 200,
   batchBytes: 16 * 1024 * 1024,
   fetchAttempts: 5,
   /** Messages that a person may ask for again in one call. */
@@ -70,6 +72,8 @@ export const LIMITS = {
   /** Parts in parts of a posted MIME tree. */
   postedPartDepth: 12,
   dispositionAttempts: 10,
+  /** UIDs that one IMAP command names: a line of 8,000 octets is the longest that every server takes (RFC 7162 section 4). */
+  uidsPerCommand: 500,
   /** One answer of Microsoft Graph that is not a message. */
   graphAnswerBytes: 32 * 1024 * 1024,
   /** Contacts of a mailbox in one answer. */
@@ -90,7 +94,7 @@ export const LIMITS = {
   /** Processing. */
   processingAttempts: 3,
   /** As many as a batch of the intake, which so becomes one job: what a queue costs, it costs for each job. */
-  jobMessages: 200,
+  jobMessages: 400,
   queueDepth: 50_000,
   claimSeconds: 120,
   /** Records that are looked at for one Message-ID: there are senders that have one for all their mail. */

@@ -11,13 +11,16 @@ export type WorkerAnswer =
 
 type Handler = (task: unknown) => unknown;
 
-let handler: Handler | undefined;
+// From the start of the thread on, so that the first message does not wait for it.
+const loading = import((workerData as { module: string }).module) as Promise<{ default: Handler }>;
+// Awaited below; this only keeps a failure from being called unhandled meanwhile.
+loading.catch(() => undefined);
 
 export default async function answer(task: unknown): Promise<WorkerAnswer> {
   // A module that cannot be loaded is our fault and says nothing about the message.
   let stage: ErrorCode = 'internal';
   try {
-    handler ??= ((await import((workerData as { module: string }).module)) as { default: Handler }).default;
+    const { default: handler } = await loading;
     stage = 'parse_failed';
     return { ok: true, result: await handler(task) };
   } catch (thrown) {

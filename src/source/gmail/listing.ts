@@ -143,9 +143,9 @@ async function* pagesOf(
   mustMoveOn: boolean,
 ): AsyncGenerator<Page> {
   if (ids.length === 0 && mustMoveOn) yield { items: [], cursor: formatCursor({ ...end, rest: null }) };
-  for (let start = 0; start < ids.length; start += LIMITS.batchMessages) {
-    const chunk = ids.slice(start, start + LIMITS.batchMessages);
-    const isLast = start + LIMITS.batchMessages >= ids.length;
+  for (let start = 0; start < ids.length; start += LIMITS.batchRequests) {
+    const chunk = ids.slice(start, start + LIMITS.batchRequests);
+    const isLast = start + LIMITS.batchRequests >= ids.length;
     const rest = isLast ? null : { since, after: chunk.at(-1)! };
     yield { items: chunk.map(listed), cursor: formatCursor({ ...end, rest }) };
   }

@@ -12,7 +12,7 @@ import { graphOrigin } from './settings.ts';
 import type { GraphMessage, GraphPage } from './types.ts';
 
 /** Smaller and smaller pages for a server that fails on one message of a page. */
-const PAGE_SIZES = [LIMITS.batchMessages, 20, 1];
+const PAGE_SIZES = [LIMITS.batchRequests, 20, 1];
 
 interface DeltaPage {
   messages: GraphMessage[];

@@ -80,7 +80,7 @@ export async function* listKeys(client: GraphClient, keys: readonly string[]): A
   for await (const message of inParallel(keys, client.options.concurrency, get)) {
     const item = message && listedOf(message, client.settings.maxMessageBytes);
     if (item) piece.push(item);
-    if (piece.length < LIMITS.batchMessages) continue;
+    if (piece.length < LIMITS.batchRequests) continue;
     yield piece;
     piece = [];
   }

@@ -29,7 +29,7 @@ export async function disposeOf(
   }
   const target = what === 'move' ? await targetOf(commands, folder) : folder;
   const refused = refusal(commands, open, what, target);
-  for (const chunk of chunksOf(uids, LIMITS.batchMessages)) {
+  for (const chunk of chunksOf(uids, LIMITS.uidsPerCommand)) {
     checkFolder();
     if (refused) mark(results, chunk, refused);
     else await disposeChunk(commands, results, chunk, what, target);

@@ -42,7 +42,7 @@ async function matchingUids(
 ): Promise<Set<number>> {
   const asked = new Set(uids);
   const matching = new Set<number>();
-  for (const chunk of chunksOf(uids, LIMITS.batchMessages)) {
+  for (const chunk of chunksOf(uids, LIMITS.uidsPerCommand)) {
     for (const uid of await commands.search({ uid: uidSet(chunk), ...also })) {
       if (asked.has(uid)) matching.add(uid);
     }
