@@ -14,48 +14,89 @@ import {
 } from '../store/credentials.ts';
 import type { Database, Tx } from '../store/database.ts';
 import type { Keyring } from '../store/keyring.ts';
+import { secretNames } from '../store/mailbox-progress.ts';
 import { findMailbox, listMailboxes, type Mailbox } from '../store/mailboxes.ts';
 import { lockMailboxes } from '../store/row-locks.ts';
 import { deleteSecret, readSecret, writeSecret } from '../store/secrets.ts';
 import { subscriptionStandings } from '../store/subscriptions.ts';
-import { draftCredential } from './halo/credential-draft.ts';
+import { type CredentialDraft, draftCredential } from './halo/credential-draft.ts';
 import type { CredentialItem } from './halo/credential-fields.ts';
 import { viewCredential } from './halo/credential-view.ts';
+import { idsOf } from './http/items.ts';
 import { invalid } from './http/problem.ts';
 
-/** Saves one item. Fails with `validation_failed`, `unsupported` or `not_found`. */
+export interface SavedCredential {
+  credential: MailboxCredential;
+  /** There was such a credential, and no second one was made. */
+  isRepeat: boolean;
+}
+
+/** Saves one item, after {@link lockMailboxesOf}. Fails with `validation_failed`, `unsupported` or `not_found`. */
 export async function saveItem(
   tx: Tx,
   keys: Keyring,
   item: CredentialItem,
   actor: string,
-): Promise<MailboxCredential> {
+): Promise<SavedCredential> {
   const current = item.id ? await existing(tx, item.id) : null;
   const mailboxId = current?.mailboxId ?? item.mailbox_id ?? 0;
   if (current !== null && (item.mailbox_id ?? mailboxId) !== mailboxId) {
     throw invalid('mailbox_id', `must stay ${mailboxId}`);
   }
-  await lockMailboxes(tx, [mailboxId]);
   const mailbox = mailboxId === 0 ? null : await findMailbox(tx, mailboxId);
   if (mailbox === null) throw invalid('mailbox_id', 'must be the id of a mailbox');
   const first = (await firstCredential(tx, mailboxId))!;
   const draft = draftCredential(item, mailbox, current, first.settings);
   const { settings, halo } = draft;
+  const repeated = current === null ? await repeatedBy(tx, keys, mailboxId, draft) : null;
+  if (repeated !== null) return { credential: repeated, isRepeat: true };
   if (current !== null) {
     const sequence = draft.sequence ?? current.sequence;
     const saved = { ...current, sequence, settings, halo };
     const changes =
       !isDeepStrictEqual(saved, current) || (await secretsDiffer(tx, keys, current.name, draft));
     // Nothing to do: the poller need not start anew.
-    if (!changes) return current;
+    if (!changes) return { credential: current, isRepeat: false };
     await writeSecrets(tx, keys, current.name, draft);
     await audit(tx, actor, 'update', current, [...draft.secrets.keys()]);
-    return await saveCredential(tx, saved);
+    return { credential: await saveCredential(tx, saved), isRepeat: false };
   }
   const made = await createCredential(tx, { mailboxId, sequence: draft.sequence, settings, halo });
   await writeSecrets(tx, keys, made.name, draft);
   await audit(tx, actor, 'create', made, [...draft.secrets.keys()]);
-  return made;
+  return { credential: made, isRepeat: false };
+}
+
+/** The credential that a new one repeats: clients send a request again whose answer they did not get. */
+async function repeatedBy(
+  tx: Tx,
+  keys: Keyring,
+  mailboxId: number,
+  draft: CredentialDraft,
+): Promise<MailboxCredential | null> {
+  const others = await listCredentials(tx, [mailboxId]);
+  const names = await secretNames(
+    tx,
+    others.map(({ name }) => name),
+  );
+  for (const other of others) {
+    const sequence = draft.sequence ?? other.sequence;
+    const same =
+      isDeepStrictEqual(
+        [other.sequence, other.settings, other.halo],
+        [sequence, draft.settings, draft.halo],
+      ) && isDeepStrictEqual(new Set(names.get(other.name)), new Set(draft.secrets.keys()));
+    if (same && !(await secretsDiffer(tx, keys, other.name, draft))) return other;
+  }
+  return null;
+}
+
+/** Locks the mailboxes that items are about, before anything is read of them. */
+export async function lockMailboxesOf(tx: Tx, items: readonly CredentialItem[]): Promise<void> {
+  const known = new Set(idsOf(items));
+  const all = known.size === 0 ? [] : await listCredentials(tx, 'all');
+  const theirs = all.filter(({ id }) => known.has(id)).map(({ mailboxId }) => mailboxId);
+  await lockMailboxes(tx, [...items.flatMap((item) => item.mailbox_id || []), ...theirs]);
 }
 
 /** Deletes a credential. Fails with `not_found`, and with `conflict` for the last one of a mailbox. */

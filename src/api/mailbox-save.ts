@@ -13,7 +13,7 @@ import {
   updateMailbox,
 } from '../store/mailboxes.ts';
 import { askToRenew } from '../store/notifications.ts';
-import { lockMailboxCreation } from '../store/row-locks.ts';
+import { lockCreation } from '../store/row-locks.ts';
 import { deleteSecret, readSecret, writeSecret } from '../store/secrets.ts';
 import { draftMailbox, type MailboxDraft } from './halo/mailbox-draft.ts';
 import type { MailboxItem } from './halo/mailbox-fields.ts';
@@ -70,7 +70,7 @@ export class MailboxSaver {
 
   async #create(draft: MailboxDraft): Promise<SavedMailbox> {
     if (this.#others === null) {
-      await lockMailboxCreation(this.#tx);
+      await lockCreation(this.#tx, 'mailbox');
       this.#others = await listMailboxes(this.#tx);
     }
     const sameAccount = this.#others.filter((other) => isSameAccount(other, draft.mailbox));

@@ -88,7 +88,7 @@ Example:
           `Give the ${DESTINATION_SECRET[options.type].about} with --secret-stdin.`,
         );
       const tlsCa = options.tlsCa === undefined ? undefined : String(await readGivenFile(options.tlsCa));
-      const { destination, madeKey } = await withRuntime(async ({ db, keys, config }) => {
+      const { destination, madeKey, isRepeat } = await withRuntime(async ({ db, keys, config }) => {
         const allowed = new AllowList(config.destinations.allow);
         return await db
           .transaction()
@@ -106,7 +106,9 @@ Example:
         options.json,
         { id, name, type: kind, url: settings.url, events: settings.events, ...made },
         () => {
-          const lines = [`Destination ${id} is added; \`penstock destination test ${id}\` tries it.`];
+          const lines = [
+            `Destination ${id} is ${isRepeat ? 'there already' : 'added'}; \`penstock destination test ${id}\` tries it.`,
+          ];
           if (madeKey !== null) lines.push(`signing key: ${madeKey}`, '', 'The key is not shown again.');
           return lines.join('\n');
         },

@@ -1,4 +1,5 @@
 /** Makes and changes destinations, for the API and the command line alike. */
+import { isDeepStrictEqual } from 'node:util';
 import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { writeAudit } from '../store/audit-log.ts';
@@ -12,7 +13,8 @@ import {
   updateDestination,
 } from '../store/destinations.ts';
 import type { Keyring } from '../store/keyring.ts';
-import { writeSecret } from '../store/secrets.ts';
+import { lockCreation } from '../store/row-locks.ts';
+import { readSecret, writeSecret } from '../store/secrets.ts';
 import {
   checkSettings,
   checkUrl,
@@ -42,32 +44,45 @@ interface Context {
   actor: string;
 }
 
-/** The saved destination, and the signing key that was made for it because none was given: it is shown once. */
-export interface SavedDestination {
+export interface AddedDestination {
   destination: Destination;
+  /** The signing key that was made for it because none was given: it is shown once. */
   madeKey: string | null;
+  /** There was such a destination, and no second one was made: each would have been told everything. */
+  isRepeat: boolean;
 }
 
-/** Fails with `validation_failed`. */
+/** Fails with `validation_failed`. Only one at a time is added; see {@link lockCreation}. */
 export async function addDestination(
   context: Context,
   kind: DestinationKind,
   change: DestinationChange,
-): Promise<SavedDestination> {
+): Promise<AddedDestination> {
   const { tx } = context;
   const name = change.name?.trim() ?? '';
   if (name === '') throw fail('validation_failed', 'A destination needs a name.');
-  if ((await listDestinations(tx)).length >= LIMITS.destinations)
-    throw fail('validation_failed', `There are ${LIMITS.destinations} destinations already.`);
   const madeKey = kind === 'webhook' && change.secret === undefined ? newSigningKey() : null;
   const secret = change.secret ?? madeKey;
   if (secret === null) throw fail('validation_failed', `It needs its ${DESTINATION_SECRET[kind].about}.`);
   const settings = settingsFrom(kind, defaultSettings(kind), change, context.allowed);
   const kept = checkSecret(kind, secret, context.allowed);
+  await lockCreation(tx, 'destination');
+  const others = await listDestinations(tx);
+  for (const other of others) {
+    if (!isDeepStrictEqual([other.name, other.kind, other.settings], [name, kind, settings])) continue;
+    if (change.secret === undefined || (await secretOf(context, other)) === kept)
+      return { destination: other, madeKey: null, isRepeat: true };
+  }
+  if (others.length >= LIMITS.destinations)
+    throw fail('validation_failed', `There are ${LIMITS.destinations} destinations already.`);
   const destination = await createDestination(tx, { name, kind, enabled: change.enabled ?? true, settings });
   await writeSecret(tx, context.keys, destinationOwner(destination.id), DESTINATION_SECRET[kind].name, kept);
   await audit(context, 'create', destination);
-  return { destination, madeKey };
+  return { destination, madeKey, isRepeat: false };
+}
+
+async function secretOf({ tx, keys }: Context, { id, kind }: Destination): Promise<string | null> {
+  return await readSecret(tx, keys, destinationOwner(id), DESTINATION_SECRET[kind].name);
 }
 
 /** Fails with `not_found` and `validation_failed`. */
@@ -75,7 +90,7 @@ export async function changeDestination(
   context: Context,
   id: number,
   change: DestinationChange,
-): Promise<SavedDestination> {
+): Promise<Destination> {
   const { tx } = context;
   const before = await lockDestination(tx, id);
   if (before === null) throw fail('not_found', `There is no destination ${id}.`, { id });
@@ -90,7 +105,7 @@ export async function changeDestination(
   const enabled = change.enabled ?? before.enabled;
   const destination = await updateDestination(tx, { id, name, kind, enabled, settings });
   await audit(context, 'update', destination);
-  return { destination, madeKey: null };
+  return destination;
 }
 
 function settingsFrom(

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { type Selectable, sql } from 'kysely';
 import type { Attachment, Recipients } from '../send/mail.ts';
 import type { Database, Tx } from './database.ts';
+import { lockRows } from './row-locks.ts';
 import type { OutgoingState } from './states.ts';
 import { storableJson } from './storable-json.ts';
 import type { Tables } from './tables.ts';
@@ -76,15 +77,22 @@ export async function saveAttachments(tx: Tx, id: number, files: readonly Attach
   }
 }
 
+/** As {@link lockEmailStore}, for all that a request is about, in the order of ids. Mails first, as those who send lock them. */
+export async function lockEmailStores(tx: Tx, ids: readonly number[]): Promise<void> {
+  await sql`select id from outgoing_email where email_store_id = any(${ids}::int[]) order by id for update`.execute(
+    tx,
+  );
+  await lockRows(tx, 'email_store', ids);
+}
+
 /** For a change: until the commit nobody claims its mails or changes it. */
 export async function lockEmailStore(tx: Tx, id: number): Promise<EmailStoreRow | null> {
-  await sql`select id from outgoing_email where email_store_id = ${id} order by id for update`.execute(tx);
+  await lockEmailStores(tx, [id]);
   const row = await tx
     .selectFrom('email_store')
     .selectAll()
     .where('id', '=', id)
     .where('deleted_at', 'is', null)
-    .forUpdate()
     .executeTakeFirst();
   return row ?? null;
 }

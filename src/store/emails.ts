@@ -191,7 +191,7 @@ export async function backlog(
 
 /**
  * Puts records back at the start: release from quarantine, or a retry that a person asked for. What a worker holds
- * at the moment is left to it.
+ * at the moment is left to it, and what is at the start already waits for its turn.
  */
 export async function requeueEmails(
   tx: Tx,
@@ -200,7 +200,7 @@ export async function requeueEmails(
   const { rows } = await sql<{ id: number; mailboxId: number; ledgerId: number }>`
     update incoming_email set state = 'queued', attempts = 0, retry_remaining = 3, next_attempt_at = null,
       enqueued_at = now(), processed_at = null, claim_token = null, claimed_until = null
-    where id = any(${ids}::bigint[]) and state in ('quarantined', 'retrying', 'waiting', 'parked', 'queued')
+    where id = any(${ids}::bigint[]) and state in ('quarantined', 'retrying', 'waiting', 'parked')
       and (claimed_until is null or claimed_until < now()) and deleted_at is null
     returning id, mailbox_id as "mailboxId", ledger_id as "ledgerId"`.execute(tx);
   return rows;

@@ -3,22 +3,36 @@ import { sql } from 'kysely';
 import type { Tx } from './database.ts';
 
 /** Always in the order of ids, so that two requests about the same rows wait instead of deadlocking. */
-export async function lockMailboxes(tx: Tx, ids: number[]): Promise<void> {
-  await sql`select id from mailbox where id = any(${ids}::bigint[]) order by id for update`.execute(tx);
-}
-
-export async function lockEmails(tx: Tx, ids: number[]): Promise<void> {
-  await sql`select id from incoming_email where id = any(${ids}::bigint[]) order by id for update`.execute(
+export async function lockRows(
+  tx: Tx,
+  table: 'mailbox' | 'incoming_email' | 'outgoing_email' | 'email_store',
+  ids: readonly number[],
+): Promise<void> {
+  await sql`select id from ${sql.table(table)} where id = any(${ids}::bigint[]) order by id for update`.execute(
     tx,
   );
 }
 
-const MAILBOX_CREATION = 728_341_903;
+export async function lockMailboxes(tx: Tx, ids: readonly number[]): Promise<void> {
+  await lockRows(tx, 'mailbox', ids);
+}
+
+export async function lockEmails(tx: Tx, ids: readonly number[]): Promise<void> {
+  await lockRows(tx, 'incoming_email', ids);
+}
+
+const CREATION = 4;
 const RULE_SET = 728_341_904;
 
-/** One creation at a time, where a new mailbox is compared with those that are there. Until the commit. */
-export async function lockMailboxCreation(tx: Tx): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${MAILBOX_CREATION})`.execute(tx);
+/** What is compared with all others of its kind when it is made. Each has a number of its own. */
+const COMPARED = { mailbox: 1, formatted_email: 2, site: 3, destination: 4, user: 5 } as const;
+
+/**
+ * One creation at a time, where a new record is compared with those that are there: a request that came twice makes one.
+ * Until the commit.
+ */
+export async function lockCreation(tx: Tx, kind: keyof typeof COMPARED): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${CREATION}, ${COMPARED[kind]})`.execute(tx);
 }
 
 /**

@@ -11,7 +11,7 @@ import { PenstockError } from '../../src/errors.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { Events } from '../../src/observe/events.ts';
 import { tempFolder } from '../support/folder.ts';
-import { mailboxItem, newMailbox, rawMessage, useApi } from './fixture.ts';
+import { newMailbox, rawMessage, useApi } from './fixture.ts';
 
 const fixture = useApi();
 
@@ -136,116 +136,6 @@ describe('Requests', () => {
       },
     ]);
   });
-});
-
-/** Calls that change something, with a body each would take. */
-const MUTATIONS: [method: string, url: string, body: unknown, scope: string][] = [
-  ['POST', '/api/Mailbox', [mailboxItem()], 'edit:tickets'],
-  ['DELETE', '/api/Mailbox/1', undefined, 'edit:tickets'],
-  ['POST', '/api/Mailbox/1/poll', undefined, 'edit:tickets'],
-  ['POST', '/api/Mailbox/1/refetch', {}, 'edit:tickets'],
-  ['POST', '/api/Mailbox/1/authorize', undefined, 'edit:tickets'],
-  ['POST', '/api/MailboxCredential', [{ mailbox_id: 1 }], 'edit:tickets'],
-  ['DELETE', '/api/MailboxCredential/1', undefined, 'edit:tickets'],
-  ['POST', '/api/Site', [{ name: 'x' }], 'edit:tickets'],
-  ['DELETE', '/api/Site/1', undefined, 'edit:tickets'],
-  ['POST', '/api/Destination', [{ type: 'webhook' }], 'edit:tickets'],
-  ['DELETE', '/api/Destination/1', undefined, 'edit:tickets'],
-  ['POST', '/api/Destination/1/test', undefined, 'edit:tickets'],
-  ['POST', '/api/Destination/1/replay', { ids: [1] }, 'edit:tickets'],
-  ['POST', '/api/Destination/1/release', { ids: [1] }, 'edit:tickets'],
-  ['POST', '/api/EmailRule', [{ type: 1 }], 'edit:tickets'],
-  ['DELETE', '/api/EmailRule/1', undefined, 'edit:tickets'],
-  ['POST', '/api/EmailRule/test', { raw: 'eA==' }, 'edit:tickets'],
-  ['POST', '/api/incomingemail', [{ mbid: 1 }], 'read:tickets'],
-  ['DELETE', '/api/incomingemail/1', undefined, 'read:tickets'],
-  ['POST', '/api/incomingemail/1/release', undefined, 'read:tickets'],
-  ['POST', '/api/incomingemail/release', { fingerprint: 'x' }, 'read:tickets'],
-  ['POST', '/api/Mail/Integrator/IMAP', { id: '1' }, 'read:tickets'],
-  ['POST', '/api/Mail/Integrator/Pop3', { id: '1' }, 'read:tickets'],
-  ['POST', '/api/Mail/Integrator/Azure', { id: '1' }, 'read:tickets'],
-  ['POST', '/api/Mail/Integrator/Google', { id: '1' }, 'read:tickets'],
-  ['POST', '/api/Mail/ProcessMail', [1], 'read:tickets'],
-  ['POST', '/api/EmailStore', [{ emailto: 'x@example.org' }], 'read:tickets'],
-  ['DELETE', '/api/EmailStore/1', undefined, 'read:tickets'],
-  ['POST', '/api/Outgoingemail', [{ id: 1, error: '' }], 'read:tickets'],
-  ['DELETE', '/api/Outgoingemail/1', undefined, 'read:tickets'],
-  ['POST', '/api/formattedemail', [{ template_name: 'x' }], 'edit:tickets'],
-  ['DELETE', '/api/formattedemail/1', undefined, 'edit:tickets'],
-  ['POST', '/api/Users', [{ emailaddress: 'x@example.org' }], 'edit:tickets'],
-  ['POST', '/api/Control', [{ emailmustmatchrule: false }], 'edit:tickets'],
-];
-
-/** A body that is announced as larger than any call takes. */
-const HUGE = { 'content-type': 'application/json', 'content-length': String(LIMITS.requestBytes + 1) };
-
-/** Calls that carry another proof than a token of ours; auth.test.ts and notification.test.ts have them. */
-const WITHOUT_TOKEN = ['/auth/token', '/api/Mail/Azure', '/notifications/graph', '/notifications/gmail'];
-
-describe('Calls that change something', () => {
-  it('are all in this list', () => {
-    const document = fixture.api.swagger() as { paths: Record<string, object> };
-    const described = Object.entries(document.paths).flatMap(([path, methods]) =>
-      Object.keys(methods)
-        .filter((method) => method !== 'get' && !WITHOUT_TOKEN.includes(path))
-        .map((method) => `${method.toUpperCase()} ${path.replace('{id}', '1')}`),
-    );
-    expect(MUTATIONS.map(([method, url]) => `${method} ${url}`).sort()).toEqual(described.sort());
-  });
-
-  it.each(MUTATIONS)(
-    '%s %s: not without a token, not with another scope, and neither reads the body',
-    async (method, url, body, scope) => {
-      for (const [token, status] of [
-        ['', 401],
-        [await fixture.tokenFor(scope), 403],
-      ] as const) {
-        const headers = { authorization: `Bearer ${token}` };
-        expect((await fixture.send(method, url, body, headers)).statusCode).toBe(status);
-        if (body === undefined) continue;
-        const answer = await fixture.send(method, url, ' ', { ...headers, ...HUGE });
-        expect(answer.statusCode).toBe(status);
-      }
-    },
-  );
-
-  it.each(MUTATIONS.filter(([, , body]) => body !== undefined))(
-    '%s %s: no body that is too large',
-    async (method, url) => {
-      const answer = await fixture.send(method, url, ' ', HUGE);
-      expect(answer.statusCode).toBe(413);
-      expect(answer.json()).toMatchObject({ code: 'request_too_large' });
-    },
-  );
-
-  it.each(MUTATIONS.filter(([, , body]) => body !== undefined))(
-    '%s %s: no values of wrong types',
-    async (method, url) => {
-      for (const body of [
-        '"x"',
-        '7.5',
-        'true',
-        '[["x"]]',
-        '[{"id":"1","ids":5,"fingerprint":5,"raw":5,"rules":5,"type":[],"emailmustmatchrule":"x"}]',
-      ]) {
-        const answer = await fixture.send(method, url, body, { 'content-type': 'application/json' });
-        expect(answer.statusCode, body).toBe(400);
-        expect(answer.json()).toMatchObject({ error: 'validation_error' });
-      }
-    },
-  );
-
-  // Signing in is a service's, of which there is only a stand-in here: sign-in.test.ts has it.
-  it.each(MUTATIONS.filter(([, url]) => url.includes('/1') && !url.endsWith('/authorize')))(
-    '%s %s: unknown ids are 404, and no ids 400',
-    async (method, url, body) => {
-      expect((await fixture.send(method, url.replace('/1', '/2000000000'), body)).statusCode).toBe(404);
-      for (const id of ['0', '-1', 'abc', '1e3', '99999999999999999999', "1'--"]) {
-        const answer = await fixture.send(method, url.replace('/1', `/${encodeURIComponent(id)}`), body);
-        expect(answer.statusCode, id).toBe(400);
-      }
-    },
-  );
 });
 
 describe('Limits', () => {

@@ -129,19 +129,24 @@ export class Outbox {
   }
 
   /** Lets so much time pass for all that the database has a clock for. */
-  async passTime(seconds: number): Promise<void> {
-    const ago = sql`make_interval(secs => ${seconds})`;
-    await sql`
-      update delivery set next_attempt_at = next_attempt_at - ${ago}, first_attempt_at = first_attempt_at - ${ago},
-        claimed_until = claimed_until - ${ago}, created_at = created_at - ${ago}, finished_at = finished_at - ${ago}`.execute(
-      this.db,
-    );
-    await sql`update destination set open_until = open_until - ${ago}`.execute(this.db);
+  passTime(seconds: number): Promise<void> {
+    return passDeliveryTime(this.db, seconds);
   }
 
   of<N extends EventName>(name: N): EventData[N][] {
     return this.told.filter((one) => one.name === name).map(({ data }) => data as EventData[N]);
   }
+}
+
+/** Lets so much time pass for deliveries and for what destinations are left alone for. */
+export async function passDeliveryTime(db: Database, seconds: number): Promise<void> {
+  const ago = sql`make_interval(secs => ${seconds})`;
+  await sql`
+    update delivery set next_attempt_at = next_attempt_at - ${ago}, first_attempt_at = first_attempt_at - ${ago},
+      claimed_until = claimed_until - ${ago}, created_at = created_at - ${ago}, finished_at = finished_at - ${ago}`.execute(
+    db,
+  );
+  await sql`update destination set open_until = open_until - ${ago}`.execute(db);
 }
 
 /** An outcome. `id` is that of the message and of the ticket, unless the changes say otherwise. */

@@ -12,3 +12,8 @@ export async function eachItem<I, R>(items: I[], work: (item: I) => Promise<R>):
   }
   return results;
 }
+
+/** Ids of the records that a POST is about; new ones have none. */
+export function idsOf(items: readonly { id?: number | null }[]): number[] {
+  return items.flatMap(({ id }) => id || []);
+}

@@ -17,6 +17,7 @@ import {
   listDestinations,
   lockDestination,
 } from '../../store/destinations.ts';
+import { lockCreation } from '../../store/row-locks.ts';
 import { actorOf } from '../auth/guard.ts';
 import { eachItem } from '../http/items.ts';
 import { invalid } from '../http/problem.ts';
@@ -91,6 +92,7 @@ const View = Type.Object(
     last_error_code: Type.Optional(nullable(Type.String())),
     disabled_reason: Type.Optional(nullable(Type.String({ description: 'Why Penstock switched it off.' }))),
     made_secret: Type.Optional(Type.String({ description: 'The signing key that was made; shown once.' })),
+    _warning: Type.Optional(Type.String({ description: 'What you should know.' })),
   },
   { title: 'Destination' },
 );
@@ -136,16 +138,17 @@ export function destinationRoutes(app: Api, context: ApiContext): void {
       schema: {
         ...about('Create or update destinations'),
         description:
-          'An item with an id is updated, and what it leaves out stays. What waits is tried again at once.',
+          'An item with an id is updated, and what it leaves out stays. What waits is tried again at once. The same one again makes no second.',
         body: listOf(Input),
         response: { 201: oneOrMany(View) },
       },
     },
     async (request, reply) => {
       const actor = actorOf(request);
-      const views = await db
-        .transaction()
-        .execute(async (tx) => await eachItem(request.body, (item) => save(context, tx, item, actor)));
+      const views = await db.transaction().execute(async (tx) => {
+        await lockCreation(tx, 'destination');
+        return await eachItem(request.body, (item) => save(context, tx, item, actor));
+      });
       return await saved(reply, views);
     },
   );
@@ -238,12 +241,19 @@ async function save(context: ApiContext, tx: Tx, item: InputItem, actor: string)
   const change = changeOf(item);
   if ((item.id ?? 0) === 0) {
     if (item.type === undefined) throw invalid('type', 'must be given');
-    const { destination, madeKey } = await addDestination(saving, item.type, change);
+    const { destination, madeKey, isRepeat } = await addDestination(saving, item.type, change);
+    if (isRepeat) return { ...view(destination), _warning: remarkOn(destination, change) };
     return { ...view(destination), ...(madeKey === null ? {} : { made_secret: madeKey }) };
   }
-  const { destination } = await changeDestination(saving, item.id!, change);
+  const destination = await changeDestination(saving, item.id!, change);
   if (item.type !== undefined && item.type !== destination.kind) throw invalid('type', 'cannot change');
   return view(destination);
+}
+
+function remarkOn({ id, kind }: Destination, { secret }: DestinationChange): string {
+  const remark = `Destination ${id} is the same in everything, so no second one was made.`;
+  if (kind !== 'webhook' || secret !== undefined) return remark;
+  return `${remark} Its signing key is not shown again; new_secret sets another one.`;
 }
 
 function changeOf(item: InputItem): DestinationChange {

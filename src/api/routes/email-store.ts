@@ -11,17 +11,19 @@ import {
   findEmailStore,
   listEmailStores,
   lockEmailStore,
+  lockEmailStores,
   outgoingOf,
 } from '../../store/email-stores.ts';
 import { findMailbox } from '../../store/mailboxes.ts';
 import { attachmentsOf } from '../../store/outgoing.ts';
 import { replyKeys } from '../../store/reply-keys.ts';
+import { transact } from '../../store/transact.ts';
 import { actorOf } from '../auth/guard.ts';
 import { saveStore } from '../email-store-save.ts';
 import { viewEmailStore } from '../halo/email-store.ts';
 import { type EmailStoreItem, HaloEmailStore } from '../halo/email-store-fields.ts';
 import { draftMailbox } from '../halo/mailbox-draft.ts';
-import { eachItem } from '../http/items.ts';
+import { eachItem, idsOf } from '../http/items.ts';
 import { invalid } from '../http/problem.ts';
 import { byId, listOf, oneOrMany, saved } from '../http/shapes.ts';
 import type { Api } from '../route.ts';
@@ -69,14 +71,11 @@ export function emailStoreRoutes(app: Api, context: ApiContext): void {
       }
       const [tokenKey] = await replyKeys(db, keys);
       const { subjectStartTag: start, subjectEndTag: end } = services.subjectTags();
-      const results = await db
-        .transaction()
-        .execute(
-          async (tx) =>
-            await eachItem(request.body, (item) =>
-              saveStore(item, { tx, actor, tokenKey: tokenKey!, tags: { start, end } }),
-            ),
-        );
+      const results = await transact(db, async (tx) => {
+        await lockEmailStores(tx, idsOf(request.body));
+        const context = { tx, actor, tokenKey: tokenKey!, tags: { start, end } };
+        return await eachItem(request.body, (item) => saveStore(item, context));
+      });
       const views = await viewAll(
         db,
         results.map(({ row }) => row),

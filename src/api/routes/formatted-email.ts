@@ -11,7 +11,7 @@ import {
   listFormattedEmails,
   saveFormattedEmail,
 } from '../../store/formatted-emails.ts';
-import { lockMailboxCreation } from '../../store/row-locks.ts';
+import { lockCreation } from '../../store/row-locks.ts';
 import { actorOf } from '../auth/guard.ts';
 import {
   draftFormattedEmail,
@@ -57,7 +57,7 @@ export function formattedEmailRoutes(app: Api, { db }: ApiContext): void {
     async (request, reply) => {
       const actor = actorOf(request);
       const views = await db.transaction().execute(async (tx) => {
-        await lockMailboxCreation(tx);
+        await lockCreation(tx, 'formatted_email');
         return await eachItem(request.body, (item) => save(tx, item, actor));
       });
       return await saved(reply, views);
@@ -95,6 +95,7 @@ export function formattedEmailRoutes(app: Api, { db }: ApiContext): void {
     },
     async (request) =>
       await db.transaction().execute(async (tx) => {
+        await lockCreation(tx, 'formatted_email');
         const email = await find(tx, request.params.id);
         await deleteFormattedEmail(tx, email.id);
         await writeAudit(tx, {

@@ -7,13 +7,14 @@ import { findMailbox } from '../../store/mailboxes.ts';
 import { findRequester } from '../../store/requester-queries.ts';
 import { lockEmails } from '../../store/row-locks.ts';
 import { readTrace } from '../../store/traces.ts';
+import { transact } from '../../store/transact.ts';
 import { actorOf } from '../auth/guard.ts';
 import { changeEmail, createEmail, existingEmail, releaseEmails, removeEmail } from '../email-change.ts';
 import { viewEmail } from '../halo/incoming-email.ts';
 import { type EmailItem, HaloEmail } from '../halo/incoming-email-fields.ts';
 import { MimeMessage } from '../halo/mail-fields.ts';
 import { viewMimeMessage } from '../halo/mime-view.ts';
-import { eachItem } from '../http/items.ts';
+import { eachItem, idsOf } from '../http/items.ts';
 import { byBigId, listOf, oneOrMany, saved } from '../http/shapes.ts';
 import type { Api } from '../route.ts';
 import type { ApiContext, QueuedEmail } from '../services.ts';
@@ -60,12 +61,9 @@ export function emailRoutes(app: Api, context: ApiContext): void {
     async (request, reply) => {
       const actor = actorOf(request);
       const queued: QueuedEmail[] = [];
-      const results = await db.transaction().execute(async (tx) => {
+      const results = await transact(db, async (tx) => {
         queued.length = 0;
-        await lockEmails(
-          tx,
-          request.body.map((item) => item.id ?? 0),
-        );
+        await lockEmails(tx, idsOf(request.body));
         return await eachItem(request.body, (item) =>
           item.id
             ? changeEmail(tx, item, item.id, actor, queued)

@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { LIMITS } from '../../limits.ts';
 import { listCredentials } from '../../store/credentials.ts';
 import { actorOf } from '../auth/guard.ts';
-import { deleteItem, existing, saveItem, viewCredentials } from '../credential-save.ts';
+import { deleteItem, existing, lockMailboxesOf, saveItem, viewCredentials } from '../credential-save.ts';
 import { HaloMailboxCredential } from '../halo/credential-fields.ts';
 import { eachItem } from '../http/items.ts';
 import { byId, listOf, oneOrMany, saved } from '../http/shapes.ts';
@@ -52,8 +52,20 @@ export function mailboxCredentialRoutes(app: Api, { db, keys }: ApiContext): voi
     async (request, reply) => {
       const actor = actorOf(request);
       const views = await db.transaction().execute(async (tx) => {
-        const credentials = await eachItem(request.body, (item) => saveItem(tx, keys, item, actor));
-        return await viewCredentials(tx, credentials);
+        await lockMailboxesOf(tx, request.body);
+        const saved = await eachItem(request.body, (item) => saveItem(tx, keys, item, actor));
+        const shown = await viewCredentials(
+          tx,
+          saved.map(({ credential }) => credential),
+        );
+        return shown.map((one, index) =>
+          saved[index]!.isRepeat
+            ? {
+                ...one,
+                _warning: `Credential ${one.id} is the same in everything, so no second one was made.`,
+              }
+            : one,
+        );
       });
       return await saved(reply, views);
     },

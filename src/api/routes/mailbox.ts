@@ -22,7 +22,7 @@ import { subscriptionStandings } from '../../store/subscriptions.ts';
 import { actorOf } from '../auth/guard.ts';
 import { HaloMailbox, type MailboxItem } from '../halo/mailbox-fields.ts';
 import { viewMailbox, viewSettings } from '../halo/mailbox-view.ts';
-import { eachItem } from '../http/items.ts';
+import { eachItem, idsOf } from '../http/items.ts';
 import { invalid } from '../http/problem.ts';
 import { byId, listOf, oneOrMany, saved } from '../http/shapes.ts';
 import { exchangeCode } from '../mailbox-code.ts';
@@ -92,10 +92,7 @@ export function mailboxRoutes(app: Api, context: ApiContext): void {
       }
       const items = await eachItem(body, (item) => exchangeCode(context, item));
       const views = await context.db.transaction().execute(async (tx) => {
-        await lockMailboxes(
-          tx,
-          items.map((item) => item.id ?? 0),
-        );
+        await lockMailboxes(tx, idsOf(items));
         const saver = new MailboxSaver(context, tx, actorOf(request));
         const results = await eachItem(items, (item) => saver.save(item));
         const shown = await viewMailboxes(

@@ -14,10 +14,11 @@ import {
   markSent,
   sendAgain,
 } from '../../store/outgoing-list.ts';
+import { lockRows } from '../../store/row-locks.ts';
 import { OUTGOING_STATES, type OutgoingKind } from '../../store/states.ts';
 import { actorOf } from '../auth/guard.ts';
 import { bigId, date, flag, int, printDate, text } from '../halo/fields.ts';
-import { eachItem } from '../http/items.ts';
+import { eachItem, idsOf } from '../http/items.ts';
 import { invalid } from '../http/problem.ts';
 import { byBigId, listOf, oneOrMany, saved } from '../http/shapes.ts';
 import type { Api } from '../route.ts';
@@ -113,9 +114,10 @@ export function outgoingEmailRoutes(app: Api, { db }: ApiContext): void {
     },
     async (request, reply) => {
       const actor = actorOf(request);
-      const views = await db
-        .transaction()
-        .execute(async (tx) => await eachItem(request.body, (item) => change(tx, item, actor)));
+      const views = await db.transaction().execute(async (tx) => {
+        await lockRows(tx, 'outgoing_email', idsOf(request.body));
+        return await eachItem(request.body, (item) => change(tx, item, actor));
+      });
       return await saved(reply, views);
     },
   );

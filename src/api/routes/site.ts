@@ -1,10 +1,13 @@
 /** `/Site`, an extension: halo-api.md has only the switches of mailboxes and the numbers of sites. */
+import { isDeepStrictEqual } from 'node:util';
 import Type, { type Static } from 'typebox';
 import { fail } from '../../errors.ts';
 import { writeAudit } from '../../store/audit-log.ts';
 import type { Database, Tx } from '../../store/database.ts';
+import { lockCreation } from '../../store/row-locks.ts';
 import { deleteSite, listSites, type Site, saveSite } from '../../store/sites.ts';
 import { actorOf } from '../auth/guard.ts';
+import { text } from '../halo/fields.ts';
 import { eachItem } from '../http/items.ts';
 import { invalid } from '../http/problem.ts';
 import { byId, listOf, oneOrMany, saved } from '../http/shapes.ts';
@@ -23,6 +26,7 @@ const HaloSite = Type.Object(
         'for addresses that begin so.',
     ),
     to_domains: Entries('New requesters who write to one of these domains belong to the site.'),
+    _warning: text('Only in answers.'),
   },
   { title: 'Site' },
 );
@@ -45,16 +49,18 @@ export function siteRoutes(app: Api, { db }: ApiContext): void {
       schema: {
         tags: ['Site'],
         summary: 'Create or update sites (ours)',
-        description: 'An item with an id is updated, and what it leaves out stays.',
+        description:
+          'An item with an id is updated, and what it leaves out stays. The same one again makes no second.',
         body: listOf(HaloSite),
         response: { 201: oneOrMany(HaloSite) },
       },
     },
     async (request, reply) => {
       const actor = actorOf(request);
-      const views = await db
-        .transaction()
-        .execute(async (tx) => await eachItem(request.body, (item) => save(tx, item, actor)));
+      const views = await db.transaction().execute(async (tx) => {
+        await lockCreation(tx, 'site');
+        return await eachItem(request.body, (item) => save(tx, item, actor));
+      });
       return await saved(reply, views);
     },
   );
@@ -73,6 +79,7 @@ export function siteRoutes(app: Api, { db }: ApiContext): void {
     },
     async (request) =>
       await db.transaction().execute(async (tx) => {
+        await lockCreation(tx, 'site');
         const site = await find(tx, request.params.id);
         await deleteSite(tx, site.id);
         await writeAudit(tx, {
@@ -88,17 +95,24 @@ export function siteRoutes(app: Api, { db }: ApiContext): void {
 
 async function save(tx: Tx, item: SiteItem, actor: string): Promise<SiteItem> {
   const id = item.id ?? 0;
-  const before = id === 0 ? null : await find(tx, id);
+  const all = await listSites(tx);
+  const before = id === 0 ? null : pick(all, id);
   const name = item.name ?? before?.name;
   if (name === undefined) throw invalid('name', 'must be given');
   const lower = (entries: string[]): string[] => entries.map((entry) => entry.trim().toLowerCase());
-  const site = await saveSite(tx, {
+  const draft = {
     id,
     name,
     clientId: item.client_id ?? before?.clientId ?? 0,
     emailDomains: lower(item.email_domains ?? [...(before?.emailDomains ?? [])]),
     toDomains: lower(item.to_domains ?? [...(before?.toDomains ?? [])]),
-  });
+  };
+  const repeated = id === 0 ? all.find((other) => isDeepStrictEqual({ ...other, id }, draft)) : undefined;
+  if (repeated !== undefined) {
+    const _warning = `Site ${repeated.id} is the same in everything, so no second one was made.`;
+    return { ...view(repeated), _warning };
+  }
+  const site = await saveSite(tx, draft);
   if (site === null) throw fail('not_found', `There is no site ${id}.`);
   const action = id === 0 ? 'create' : 'update';
   await writeAudit(tx, { actor, action, entity: 'site', entityId: site.id, change: view(site) });
@@ -106,7 +120,11 @@ async function save(tx: Tx, item: SiteItem, actor: string): Promise<SiteItem> {
 }
 
 async function find(db: Database | Tx, id: number): Promise<Site> {
-  const site = (await listSites(db)).find((one) => one.id === id);
+  return pick(await listSites(db), id);
+}
+
+function pick(sites: Site[], id: number): Site {
+  const site = sites.find((one) => one.id === id);
   if (site === undefined) throw fail('not_found', `There is no site ${id}.`);
   return site;
 }

@@ -9,7 +9,9 @@ import {
   type UserOrderColumn,
 } from '../../store/address-book.ts';
 import type { Database } from '../../store/database.ts';
+import { lockCreation } from '../../store/row-locks.ts';
 import { siteName } from '../../store/sites.ts';
+import { transact } from '../../store/transact.ts';
 import { findUser } from '../../store/users.ts';
 import { actorOf } from '../auth/guard.ts';
 import { type UserExtras, viewUser } from '../halo/user.ts';
@@ -141,9 +143,10 @@ export function userRoutes(app: Api, { db }: ApiContext): void {
     },
     async (request, reply) => {
       const actor = actorOf(request);
-      const views = await db
-        .transaction()
-        .execute(async (tx) => await eachItem(request.body, (item) => saveUserItem(tx, item, actor)));
+      const views = await transact(db, async (tx) => {
+        await lockCreation(tx, 'user');
+        return await eachItem(request.body, (item) => saveUserItem(tx, item, actor));
+      });
       return await saved(reply, views);
     },
   );
