@@ -157,7 +157,7 @@ export interface EventData {
   'delivery.delivered': {
     destination: number;
     id: number;
-    event: string;
+    type: string;
     attempts: number;
     seconds: number;
   };

@@ -32,6 +32,8 @@ export function createLogger(
 export function logEvents(events: Events, logger: Logger): void {
   events.listen((event, data) => {
     const { level, text } = EVENTS[event];
-    logger[level]({ event, ...(data as object) }, text);
+    // First in the line, and never that of the data.
+    const line: object = Object.assign({ event }, data, { event });
+    logger[level](line, text);
   });
 }

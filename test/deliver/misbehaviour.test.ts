@@ -1,9 +1,9 @@
 /** What receivers of each kind may do to a delivery; whatever it is, the outcome arrives, and counts once. */
 import { expect, it } from 'vitest';
-import type { Destination } from '../../src/deliver/destination.ts';
 import { changeDestination } from '../../src/deliver/save.ts';
 import { newSigningKey } from '../../src/deliver/webhook.ts';
 import type { HttpAction } from '../../src/lab/http/faults.ts';
+import type { Destination } from '../../src/store/destinations.ts';
 import { Outbox, outcome } from '../support/outbox.ts';
 import { HALO_SECRET, Receivers, ROUTING_KEY, type Route } from '../support/receivers.ts';
 
