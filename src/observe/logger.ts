@@ -19,6 +19,7 @@ export function createLogger(
     messageKey: 'msg',
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    hooks: { streamWrite: (line) => withoutControls(line, asPretty ? '\\\\u' : '\\u') },
     redact: { paths: REDACTED.flatMap((key) => [key, `*.${key}`]), censor: '(hidden)' },
   };
   if (!asPretty) return pino(options, destination as pino.DestinationStream);
@@ -26,6 +27,11 @@ export function createLogger(
     options,
     pretty({ destination, colorize: isTerminal, ignore: 'event', singleLine: true, sync: true }),
   );
+}
+
+/** JSON leaves these as they are, and terminals may take U+009B for the beginning of a command. */
+function withoutControls(line: string, before: string): string {
+  return line.replace(/[\u007f-\u009f]/g, (one) => `${before}00${one.charCodeAt(0).toString(16)}`);
 }
 
 /** Logs every event at its level. */
