@@ -80,6 +80,7 @@ it('T6.2 T6.3 T21.1 exchange at most one message each way; a sender without a ma
   for (let i = 0; i < 9; i++) a.deliver('a', mail('robot@other.example', `Again ${i}`));
   await a.waitUntilProcessed();
   await until(() => smtp.received.length === 6);
+  await pipes[0]!.waitFor('answer.limited', 4);
   expect(pipes[0]!.of('answer.limited')).toHaveLength(4);
 
   // A person answers the acknowledgement: the token in its Message-ID is enough, whoever writes.
