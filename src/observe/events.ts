@@ -187,7 +187,7 @@ export interface EventData {
   };
   /** Files of large messages that were never committed. */
   'raw.orphans_removed': { files: number };
-  'retention.purged': { emails: number; raw: number; deliveries: number };
+  'retention.purged': { emails: number; raw: number; deliveries: number; sent: number };
   'engine.error': { engine: 'database' | 'queue'; message: string };
   'api.answered': {
     method: string;
