@@ -16,6 +16,7 @@ import type { SourceKind } from './source/source.ts';
 import { LOGIN_SECRETS } from './store/credentials.ts';
 import type { MailboxSettings, OauthSettings } from './store/mailbox-settings.ts';
 import { credentialId } from './store/oauth-tokens.ts';
+import { sendingOf } from './store/sending-settings.ts';
 
 export { LOGIN_SECRETS };
 /** What a mailbox logs in with; `smtp_password` is the mailbox's own, for sending. */
@@ -87,7 +88,9 @@ export function signInTarget({ kind, settings }: Reached, secrets: LoginSecrets)
   const { provider, clientId } = oauth;
   const tokenUrl = tokenUrlOf(oauth);
   const application = { provider, clientId, client: clientOf(oauth, secrets), tokenUrl, tlsCa: server.tlsCa };
-  const scope = oauth.scope ?? scopeOf(kind, oauth);
+  const sending = sendingOf({ kind, settings });
+  const sends = kind === 'graph' ? sending?.by === 'api' : sending?.smtp?.auth === 'oauth';
+  const scope = oauth.scope ?? scopeOf(kind, oauth, sends);
   if (provider === 'google') {
     const own = new URL('/o/oauth2/v2/auth', tokenUrl).href;
     const authorizeUrl = tokenUrl === GOOGLE_ENDPOINTS.token ? GOOGLE_ENDPOINTS.authorize : own;
@@ -97,10 +100,10 @@ export function signInTarget({ kind, settings }: Reached, secrets: LoginSecrets)
   return { application, authorizeUrl: beside('authorize'), deviceCodeUrl: beside('devicecode'), scope };
 }
 
-function scopeOf(kind: SourceKind, { provider, grant, cloud }: OauthSettings): string {
+function scopeOf(kind: SourceKind, { provider, grant, cloud }: OauthSettings, sends = false): string {
   if (provider === 'google') return kind === 'gmail' ? GMAIL_API_SCOPE : GMAIL_PROTOCOL_SCOPE;
   const use = kind === 'imap' || kind === 'pop3' ? kind : 'graph';
-  return grant === 'refresh_token' ? microsoftUserScope(cloud, use) : microsoftAppScope(cloud, use);
+  return grant === 'refresh_token' ? microsoftUserScope(cloud, use, sends) : microsoftAppScope(cloud, use);
 }
 
 /**

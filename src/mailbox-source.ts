@@ -27,6 +27,7 @@ import { joinSettings } from './store/mailbox-settings.ts';
 import { findMailbox, livingMailboxes, type Mailbox } from './store/mailboxes.ts';
 import { credentialId, tokenStore } from './store/oauth-tokens.ts';
 import { readSecret } from './store/secrets.ts';
+import { sendingOf } from './store/sending-settings.ts';
 
 /** What a source is made of. `id` is 0 for a mailbox that is not saved. */
 type Reached = Pick<Mailbox, 'id' | 'kind' | 'settings'>;
@@ -157,7 +158,8 @@ export class MailSources {
         await this.#db.transaction().execute((tx) => saveCredential(tx, credential));
       }
     }
-    return summary(tried);
+    const secrets = await this.sendingSecrets(mailbox.id);
+    return [...summary(tried), ...(await this.#diagnoseSending(mailbox, secrets, this.#tokens, signal))];
   }
 
   /**
@@ -174,12 +176,15 @@ export class MailSources {
     const first = saved === null ? null : await firstCredential(this.#db, mailbox.id);
     const option = loginOption(first?.name ?? credentialId(mailbox.id), mailbox, secrets, false);
     const known = first === null ? null : await this.#option(saved!, first);
-    if (isDeepStrictEqual(option.with, known?.with)) {
-      return await diagnoseWith(mailbox, insistent(this.#tokens, option), signal);
-    }
+    const own = { ...(saved === null ? {} : await this.sendingSecrets(saved.id)), ...secrets };
+    const both = async (service: TokenService): Promise<DiagnosisStep[]> => [
+      ...(await diagnoseWith(mailbox, insistent(service, option), signal)),
+      ...(await this.#diagnoseSending(mailbox, own, service, signal)),
+    ];
+    if (isDeepStrictEqual(option.with, known?.with)) return await both(this.#tokens);
     const store = memoryTokenStore();
     try {
-      return await diagnoseWith(mailbox, insistent(new TokenService({ store }), option), signal);
+      return await both(new TokenService({ store }));
     } finally {
       const newest = store.newest();
       if (newest !== null) rotated(newest);
@@ -211,6 +216,23 @@ export class MailSources {
   /** When everything noted of credentials so far is written. */
   async settled(): Promise<void> {
     await this.#notes;
+  }
+
+  /** No step when the mailbox sends by the API that it is read by, or not at all. */
+  async #diagnoseSending(
+    mailbox: Reached,
+    secrets: LoginSecrets,
+    service: TokenService,
+    signal: AbortSignal,
+  ): Promise<DiagnosisStep[]> {
+    const sending = sendingOf(mailbox);
+    if (sending?.by !== 'smtp' || sending.smtp === null) return [];
+    const { host, port } = sending.smtp;
+    const { diagnoseSending } = await import('./send/diagnose.ts');
+    const { makeTransport } = await import('./mailbox-transport.ts');
+    const tokensOf = (credential: Credential): AccessTokens => tokensFrom(service, credential);
+    const make = () => makeTransport(mailbox, secrets, notByApi, tokensOf);
+    return await diagnoseSending(make, `${host}:${port}`, signal);
   }
 
   async #make(mailbox: Mailbox): Promise<MadeSource> {
@@ -280,6 +302,8 @@ async function diagnoseWith(
   const { source } = await makeSource(accountOf(mailbox, logins));
   return await source.diagnose(signal);
 }
+
+const notByApi = (): Promise<never> => Promise.reject(new Error('Only SMTP is tried.'));
 
 const UNTOLD: LoginReport = { used: () => undefined, refused: () => undefined };
 

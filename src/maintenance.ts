@@ -3,7 +3,7 @@ import type { Events } from './observe/events.ts';
 import type { RawStore } from './raw/raw-store.ts';
 import type { Database } from './store/database.ts';
 import { purgeDeliveries } from './store/deliveries.ts';
-import { purgeProcessed } from './store/retention.ts';
+import { purgeProcessed, purgeSent } from './store/retention.ts';
 
 const EVERY_MS = 60 * 60_000;
 /** No transfer takes this long, and no commit comes so long after its file. */
@@ -69,6 +69,13 @@ export class Maintenance {
       deliveries += purged.deliveries;
       more = purged.more;
     }
-    if (emails + deliveries > 0) this.#events.emit('retention.purged', { emails, raw, deliveries });
+    let sent = 0;
+    for (let more = true; more && !this.#stopped; ) {
+      const purged = await purgeSent(this.#db, this.#processedDays);
+      sent += purged.sent;
+      more = purged.more;
+    }
+    if (emails + deliveries + sent > 0)
+      this.#events.emit('retention.purged', { emails, raw, deliveries, sent });
   }
 }

@@ -18,10 +18,11 @@ import { writeSecret } from '../store/secrets.ts';
 import { whole } from './arguments.ts';
 import { DIAGNOSIS_MS, printDiagnosis } from './diagnosis.ts';
 import { addOauthOptions, type OauthOptions, readOauth } from './oauth-options.ts';
+import { addSmtpOptions, readSmtp, type SmtpOptions } from './smtp-options.ts';
 import { readSecretFromStdin } from './stdin.ts';
 import { print, withRuntime } from './with-runtime.ts';
 
-interface AddOptions extends OauthOptions {
+interface AddOptions extends OauthOptions, SmtpOptions {
   name?: string;
   host?: string;
   port?: number;
@@ -97,7 +98,7 @@ export function addCommand(): Command {
     .option('--paused', 'do not poll yet')
     .option('--test', 'try the connection first; add only when it works')
     .option('--json', 'print JSON');
-  return addOauthOptions(command).addHelpText('after', EXAMPLES).action(add);
+  return addSmtpOptions(addOauthOptions(command)).addHelpText('after', EXAMPLES).action(add);
 }
 
 async function add(options: AddOptions): Promise<void> {
@@ -153,12 +154,12 @@ async function read(options: AddOptions): Promise<{ settings: MailboxSettings; s
   let secrets: LoginSecrets;
   if (options.passwordStdin) {
     server.auth = 'password';
-    check(settings, options.type);
-    secrets = { password: await readSecretFromStdin() };
+    const sending = await complete(options, settings);
+    secrets = { ...sending, password: await readSecretFromStdin() };
   } else if (options.tokenStdin) {
     server.auth = 'xoauth2';
-    check(settings, options.type);
-    secrets = { token: await readSecretFromStdin() };
+    const sending = await complete(options, settings);
+    secrets = { ...sending, token: await readSecretFromStdin() };
   } else {
     const read = await readOauth(options);
     if (read === null) {
@@ -167,8 +168,7 @@ async function read(options: AddOptions): Promise<{ settings: MailboxSettings; s
     }
     server.auth = 'oauth';
     settings.oauth = read.oauth;
-    check(settings, options.type);
-    secrets = read.secrets;
+    secrets = { ...read.secrets, ...(await complete(options, settings)) };
   }
   return { settings, secrets };
 }
@@ -199,10 +199,15 @@ function settingsOf(options: AddOptions, host: string): MailboxSettings {
   return settings;
 }
 
-/** Before a secret is waited for, where that can be. Fails with `validation_failed`, in the words of the options. */
-function check(settings: MailboxSettings, kind: SourceKind): void {
+/**
+ * Before a secret is waited for, where that can be: how the mailbox sends, and whether all settings can work. Fails with
+ * `validation_failed`, in the words of the options.
+ */
+async function complete(options: AddOptions, settings: MailboxSettings): Promise<LoginSecrets> {
+  const password = await readSmtp(options, options.type, settings);
   try {
-    checkMailboxSettings(settings, kind);
+    checkMailboxSettings(settings, options.type);
+    return password === null ? {} : { smtp_password: password };
   } catch (thrown) {
     throw named(asPenstockError(thrown));
   }

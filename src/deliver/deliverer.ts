@@ -198,7 +198,7 @@ export class Deliverer {
     });
     const { wasOpen } = await noteDelivered(tx, destination.id);
     const seconds = Math.max(0, (Date.now() - createdAt.getTime()) / 1000);
-    const data = { destination: destination.id, id, event: event.type, attempts, seconds };
+    const data = { destination: destination.id, id, type: event.type, attempts, seconds };
     return [
       () => this.#events.emit('delivery.delivered', data),
       ...(wasOpen ? [() => this.#events.emit('destination.recovered', { destination: destination.id })] : []),

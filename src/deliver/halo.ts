@@ -47,6 +47,8 @@ export class HaloClient {
   readonly #halo: HaloSettings;
   readonly #secret: string;
   #token: { value: string; until: number } | null = null;
+  /** Deliveries that run side by side sign in once. */
+  #signingIn: Promise<string> | null = null;
 
   constructor(egress: Egress, settings: DestinationSettings, secret: string) {
     this.#egress = egress;
@@ -162,22 +164,24 @@ export class HaloClient {
 
   /** One call with a token; a token that is not taken is replaced once. */
   async #call(method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> {
-    let answer = await this.#request(method, path, body);
+    const token = await this.#tokenNow();
+    let answer = await this.#request(method, path, token, body);
     if (answer.status === 401) {
-      this.#token = null;
-      answer = await this.#request(method, path, body);
+      // Another delivery may have replaced it already.
+      if (this.#token?.value === token) this.#token = null;
+      answer = await this.#request(method, path, await this.#tokenNow(), body);
     }
     const verdict = judgeStrictly(answer, this.#host);
     if (verdict.kind !== 'delivered') throw new Ended(verdict);
     return parseJson(answer.text);
   }
 
-  async #request(method: 'GET' | 'POST', path: string, body?: object): Promise<Answer> {
+  async #request(method: 'GET' | 'POST', path: string, token: string, body?: object): Promise<Answer> {
     return await this.#egress.send({
       method,
       url: `${this.#base}/api${path}`,
       headers: {
-        authorization: `Bearer ${await this.#signIn()}`,
+        authorization: `Bearer ${token}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       body: body === undefined ? null : JSON.stringify(body),
@@ -185,8 +189,15 @@ export class HaloClient {
     });
   }
 
-  async #signIn(): Promise<string> {
+  async #tokenNow(): Promise<string> {
     if (this.#token !== null && this.#token.until > performance.now()) return this.#token.value;
+    this.#signingIn ??= this.#signIn().finally(() => {
+      this.#signingIn = null;
+    });
+    return await this.#signingIn;
+  }
+
+  async #signIn(): Promise<string> {
     const { clientId, scope, tenant } = this.#halo;
     const form = new URLSearchParams({
       grant_type: 'client_credentials',

@@ -118,6 +118,9 @@ export class Sender {
     const secret = await readSecret(db, keys, destinationOwner(id), DESTINATION_SECRET[kind].name);
     if (secret === null)
       throw fail('key_missing', `Destination ${id} has no ${DESTINATION_SECRET[kind].about}.`);
+    // Another delivery may have been as far meanwhile; all share one client, and so its token.
+    const made = this.#ready.get(id);
+    if (made?.changeSeq === changeSeq) return made;
     const halo = kind === 'halo' ? new HaloClient(egress, settings, secret) : null;
     const ready = { changeSeq, secret, halo };
     this.#ready.set(id, ready);

@@ -381,18 +381,21 @@ function daemonHandlers(registry: Registry): Handlers {
   ]);
   const engines = counter('engine_errors_total', 'Errors of connections to the engines.', ['engine']);
   const requests = counter('api_errors_total', 'Requests that failed through a fault of ours.', ['code']);
-  const purged = counter('retention_purged_total', 'Records, raw messages and deliveries removed by age.', [
-    'kind',
-  ]);
+  const purged = counter(
+    'retention_purged_total',
+    'Records, raw messages, deliveries and sent mail removed by age.',
+    ['kind'],
+  );
   return {
     'daemon.started': ({ version, queue, database }) =>
       build.set({ version, node: process.versions.node, queue, database }, 1),
     'engine.error': ({ engine }) => engines.inc({ engine }),
     'api.failed': ({ code }) => requests.inc({ code }),
-    'retention.purged': ({ emails, raw, deliveries }) => {
+    'retention.purged': ({ emails, raw, deliveries, sent }) => {
       purged.inc({ kind: 'email' }, emails);
       purged.inc({ kind: 'raw' }, raw);
       purged.inc({ kind: 'delivery' }, deliveries);
+      purged.inc({ kind: 'sent' }, sent);
     },
   };
 }

@@ -157,7 +157,7 @@ export interface EventData {
   'delivery.delivered': {
     destination: number;
     id: number;
-    event: string;
+    type: string;
     attempts: number;
     seconds: number;
   };
@@ -187,7 +187,7 @@ export interface EventData {
   };
   /** Files of large messages that were never committed. */
   'raw.orphans_removed': { files: number };
-  'retention.purged': { emails: number; raw: number; deliveries: number };
+  'retention.purged': { emails: number; raw: number; deliveries: number; sent: number };
   'engine.error': { engine: 'database' | 'queue'; message: string };
   'api.answered': {
     method: string;

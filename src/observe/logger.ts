@@ -19,6 +19,7 @@ export function createLogger(
     messageKey: 'msg',
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    hooks: { streamWrite: (line) => withoutControls(line, asPretty ? '\\\\u' : '\\u') },
     redact: { paths: REDACTED.flatMap((key) => [key, `*.${key}`]), censor: '(hidden)' },
   };
   if (!asPretty) return pino(options, destination as pino.DestinationStream);
@@ -28,10 +29,17 @@ export function createLogger(
   );
 }
 
+/** JSON leaves these as they are, and terminals may take U+009B for the beginning of a command. */
+function withoutControls(line: string, before: string): string {
+  return line.replace(/[\u007f-\u009f]/g, (one) => `${before}00${one.charCodeAt(0).toString(16)}`);
+}
+
 /** Logs every event at its level. */
 export function logEvents(events: Events, logger: Logger): void {
   events.listen((event, data) => {
     const { level, text } = EVENTS[event];
-    logger[level]({ event, ...(data as object) }, text);
+    // First in the line, and never that of the data.
+    const line: object = Object.assign({ event }, data, { event });
+    logger[level](line, text);
   });
 }

@@ -36,6 +36,7 @@ export function gmailTransport(api: GmailApi): Transport {
       }
       return null;
     },
+    check: null,
     close: () => undefined,
   };
 }

@@ -59,6 +59,7 @@ export function graphTransport(graph: GraphMailbox, options: Partial<GraphSendOp
         const sent = (await withMessageId(client, mail)).find(({ isDraft }) => isDraft === false);
         return sent === undefined ? null : sentTo(mail, sent.id ?? null);
       }),
+    check: null,
     close: () => undefined,
   };
 }

@@ -71,6 +71,8 @@ export interface Transport {
   send(mail: OutgoingMail, handover: () => Promise<void>, signal: AbortSignal): Promise<Sent>;
   /** Looks for a mail that may have been sent since a time; null when it was not. */
   find(mail: OutgoingMail, since: Date, signal: AbortSignal): Promise<Sent | null>;
+  /** Tries everything but to send; null where nothing can be tried so. Fails as {@link send} does. */
+  readonly check: ((signal: AbortSignal) => Promise<void>) | null;
   /** Ends what is kept between mails. */
   close(): void;
 }

@@ -49,6 +49,9 @@ export function smtpTransport(server: SmtpServer, options: Partial<SmtpOptions> 
         link.end();
       }
     },
+    async check(signal) {
+      (await connect(server, times, signal)).end();
+    },
     find: () => Promise.reject(fail('unsupported', 'SMTP cannot say whether a mail was sent.')),
     close: () => undefined,
   };

@@ -127,7 +127,7 @@ export interface Session {
 
 /** One step of a diagnosis, in the order it was tried. */
 export interface DiagnosisStep {
-  step: 'credential' | 'dns' | 'tcp' | 'tls' | 'greeting' | 'capabilities' | 'login' | 'folders';
+  step: 'credential' | 'dns' | 'tcp' | 'tls' | 'greeting' | 'capabilities' | 'login' | 'folders' | 'sending';
   ok: boolean;
   /** What was found, for a person. */
   found: string;

@@ -236,7 +236,10 @@ export async function releaseDeliveries(
   return Number(numAffectedRows ?? 0);
 }
 
-/** Removes what ended long ago; dead deliveries wait for a person. Call again while `more`. */
+/**
+ * Removes what ended long ago, and what a process that had not heard of it yet queued for a removed destination; dead
+ * deliveries wait for a person. Call again while `more`.
+ */
 export async function purgeDeliveries(
   db: Database,
   days: number,
@@ -246,7 +249,9 @@ export async function purgeDeliveries(
     delete from delivery where id in (
       select id from delivery
       where state in ('delivered', 'dropped') and finished_at < now() - make_interval(days => ${days})
-      order by finished_at limit ${batch})`.execute(db);
+        or state = 'pending' and destination_id in (
+          select id from destination where deleted_at < now() - make_interval(days => ${days}))
+      limit ${batch})`.execute(db);
   const deliveries = Number(numAffectedRows ?? 0);
   return { deliveries, more: deliveries === batch };
 }

@@ -1,6 +1,6 @@
 /**
  * What is removed by age. Failed mail is never removed by itself, nor is mail whose outcome was not delivered yet; ledger
- * rows stay as the proof.
+ * rows stay as the proof. Of mail that we send goes what was sent, and what a person deleted.
  */
 import { sql } from 'kysely';
 import type { Database } from './database.ts';
@@ -43,5 +43,28 @@ export async function purgeProcessed(
       files: raws.filter((row) => row.place === 'file').map((row) => row.sha256),
       more: emails.length === BATCH,
     };
+  });
+}
+
+/**
+ * Removes mail of ours that was sent, or deleted by a person, more than `days` ago, and what was asked to be sent once
+ * nothing is left of it, with its files. What failed or is in doubt waits for a person. Call again while `more`.
+ */
+export async function purgeSent(db: Database, days: number): Promise<{ sent: number; more: boolean }> {
+  return await db.transaction().execute(async (tx) => {
+    const limit = sql`now() - make_interval(days => ${days})`;
+    const mails = await sql`
+      delete from outgoing_email where id in (
+        select id from outgoing_email
+        where (state = 'sent' and sent_at < ${limit}) or (deleted_at < ${limit} and state <> 'sending')
+        limit ${BATCH} for update skip locked)`.execute(tx);
+    const stores = await sql`
+      delete from email_store where id in (
+        select id from email_store
+        where created_at < ${limit}
+          and not exists (select 1 from outgoing_email where email_store_id = email_store.id)
+        order by id limit ${BATCH} for update skip locked)`.execute(tx);
+    const [sent, wishes] = [mails, stores].map(({ numAffectedRows }) => Number(numAffectedRows ?? 0));
+    return { sent: sent!, more: sent === BATCH || wishes === BATCH };
   });
 }

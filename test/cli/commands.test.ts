@@ -7,6 +7,7 @@ import { tempFolder } from '../support/folder.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { type Finished, type Running, runPenstock, startPenstock } from '../support/process.ts';
 import { until } from '../support/site.ts';
+import { startSmtp } from '../support/smtp.ts';
 
 /** A limit for a very busy machine; no test comes near it on another. */
 vi.setConfig({ testTimeout: 150_000 });
@@ -204,6 +205,60 @@ describe('beside a daemon', () => {
     expect(sick.stdout).toMatch(/^FAIL +keys .*can be read by others -> chmod 600 \S+secret\.key$/m);
     expect(sick.stdout).toMatch(/^FAIL +mailbox 1 +Desk: login: .*Not today.* -> \S.*[^…]$/m);
     expect(sick.stdout.match(/^FAIL/gm)).toHaveLength(2);
+  });
+
+  it('a mailbox that sends is tried with that; mail in trouble is listed, and sent again', async () => {
+    const smtp = await startSmtp();
+    server.addUser('desk', { password: PASSWORD });
+    const folder = await tempFolder('smtp');
+    const [ca, secret] = [join(folder, 'ca.pem'), join(folder, 'secret')];
+    await writeFile(ca, smtp.settings().tlsCa!);
+    await writeFile(secret, 'smtp-secret\n');
+    const options = [
+      '--user',
+      'desk',
+      '--tls-ca-file',
+      ca,
+      '--smtp-host',
+      'localhost',
+      '--smtp-tls',
+      'implicit',
+    ];
+    options.push('--smtp-port', String(smtp.port), '--smtp-user', 'mailer', '--smtp-password-file', secret);
+    options.push('--from', 'desk@example.org', '--test');
+    smtp.answers.login = () => '535 5.7.8 Bad credentials';
+    const steps = await json<{ step: string; ok: boolean }[]>(add(...options), 1, PASSWORD);
+    expect(steps.filter(({ ok }) => !ok)).toMatchObject([{ step: 'sending', advice: expect.any(String) }]);
+    smtp.answers.login = () => null;
+    const { id } = await json<{ id: number }>(add(...options), 0, PASSWORD);
+    expect((await run(['mailbox', 'test', String(id)])).stdout).toMatch(/^ok +sending .*takes mail$/m);
+    expect(new Set(smtp.logins)).toEqual(new Set(['mailer:smtp-secret']));
+    expect(smtp.received).toEqual([]);
+
+    smtp.answers.recipient = () => '550 5.1.1 No such user';
+    const mail = { mailbox_id: id, emailto: 'ann@customer.example', emailsubject: 'Hello', emailbody: 'Hi.' };
+    await api('/EmailStore', [mail]);
+    const list = () => json<Record<string, unknown>[]>(['outgoing', 'list']);
+    await until(async () => (await list()).length === 1);
+    const [failed] = await list();
+    expect(failed).toMatchObject({
+      mailbox: id,
+      state: 'failed',
+      to: 'ann@customer.example',
+      error: 'send_refused',
+    });
+    expect((await run(['outgoing', 'list'])).stdout).toContain('The address does not exist.');
+    const mailId = String(failed!.id);
+    expect((await run(['outgoing', 'retry', mailId, '--sent'])).stderr).toContain(`mail ${mailId} is failed`);
+    expect((await run(['outgoing', 'retry', '999'])).code).toBe(2);
+    smtp.answers.recipient = () => null;
+    expect((await run(['outgoing', 'retry', mailId])).code).toBe(0);
+    await until(() => smtp.received.length === 1);
+    await until(async () => (await list()).length === 0);
+    expect(await json(['outgoing', 'list', '--all'])).toMatchObject([
+      { state: 'sent', error: null, cause: null },
+    ]);
+    expect((await run(['mailbox', 'remove', String(id)])).code).toBe(0);
   });
 
   it('secrets rotate: the daemon goes on with the new key alone', async () => {

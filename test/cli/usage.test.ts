@@ -76,6 +76,21 @@ describe('a wrong command', () => {
     [`${ADD} --after move`, /^penstock: --after-folder is needed when mail is moved afterwards\.$/],
     [`${ADD} --after move --after-folder INBOX`, /^penstock: --after-folder must not be one of the folders/],
     [`${ADD} --first-sync soon`, /^penstock: --first-sync must be all, now, or a date such as 2026-01-31\.$/],
+    [`${ADD} --smtp-port 25`, /^penstock: Give the server to send by with --smtp-host\.$/],
+    [`${ADD} --from ann@example.org`, /^penstock: Give the server to send by with --smtp-host\.$/],
+    [
+      `${ADD} --smtp-host smtp.example.org`,
+      /^penstock: Give the address that mail goes out from with --from\.$/,
+    ],
+    [`${ADD} --smtp-host smtp.example.org --from ann`, /^penstock: --from must be an address\.$/],
+    [
+      `${ADD} --smtp-host smtp.example.org --from a@b.example --smtp-password-file none`,
+      /^penstock: none cannot be read\.$/,
+    ],
+    [
+      'mailbox add --host mail.example.org --user a@b.example --token-stdin --smtp-host smtp.example.org',
+      /^penstock: A given token is not good for sending: use --smtp-password-file\.$/,
+    ],
     ['mailbox add --host mail.example.org --user ann', /^penstock: Give the password with --password-stdin/],
     ['client create', /^penstock: required option '--name <name>' not specified$/],
     [

@@ -117,16 +117,16 @@ describe('tickets', () => {
   );
 });
 
-it('a token that ended is replaced once; a wrong secret is told as such, and is no secret in the message', async () => {
+it('deliveries side by side use one token; one that ended is replaced once; a wrong secret is told as such, and is no secret in the message', async () => {
   const { receivers, outbox, destination } = await startHalo({ mailboxId: 7 });
-  await outbox.store(1);
-  await outbox.store(2);
-  await outbox.tell(destination, outcome(1));
+  for (const id of [1, 2, 3, 4, 5, 6]) await outbox.store(id);
+  await outbox.tell(destination, outcome(1), outcome(2), outcome(3));
   await outbox.deliverer.run();
+  expect(receivers.halo.tokens).toBe(1);
   receivers.halo.tokens = 50;
-  await outbox.tell(destination, outcome(2));
+  await outbox.tell(destination, outcome(4), outcome(5), outcome(6));
   await outbox.deliverer.run();
-  expect(await outbox.states()).toEqual(['delivered', 'delivered']);
+  expect(await outbox.states()).toEqual(Array(6).fill('delivered'));
   expect(receivers.halo.tokens).toBe(51);
 
   const wrong = await startHalo({ mailboxId: 7 }, 'not this one');

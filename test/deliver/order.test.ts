@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 import { newSigningKey } from '../../src/deliver/webhook.ts';
 import { judgeHealth } from '../../src/observe/health.ts';
 import { claimDeliveries, destinationStandings, purgeDeliveries } from '../../src/store/deliveries.ts';
+import { deleteDestination } from '../../src/store/destinations.ts';
 import { purgeProcessed } from '../../src/store/retention.ts';
 import { Outbox, outcome } from '../support/outbox.ts';
 import { Receivers } from '../support/receivers.ts';
@@ -142,5 +143,12 @@ it('mail whose outcome was not delivered is kept, however old; what arrived goes
   expect(await purgeDeliveries(outbox.db, 14)).toMatchObject({ deliveries: 0 });
   expect(await purgeProcessed(outbox.db, 14)).toMatchObject({ emails: 1 });
   await outbox.passTime(15 * 86_400);
+  expect(await purgeDeliveries(outbox.db, 14)).toMatchObject({ deliveries: 1 });
+
+  // Queued by a process that did not know yet that the destination was removed.
+  await outbox.db.transaction().execute((tx) => deleteDestination(tx, destination.id));
+  await outbox.tell(destination, outcome(2));
+  expect(await purgeDeliveries(outbox.db, 14)).toMatchObject({ deliveries: 0 });
+  await sql`update destination set deleted_at = now() - interval '15 days'`.execute(outbox.db);
   expect(await purgeDeliveries(outbox.db, 14)).toMatchObject({ deliveries: 1 });
 });

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { classify } from '../../src/message/classify.ts';
 import type { MessageClass } from '../../src/message/message.ts';
 import { parseMessage } from '../../src/message/parse.ts';
+import { findTicket } from '../../src/ticket/thread.ts';
 import { multipart, withHeaders } from '../message/mail.ts';
+import { makeContext, makeFacts, makeTicket } from '../ticket/fixtures.ts';
 
 const CONTEXT = { ownAddresses: ['help@example.org', 'Support@Example.org'], instanceId: 'penstock-7f3a' };
 
@@ -279,5 +281,19 @@ describe('T6 mail loops', () => {
   it('T6.4 without an instance id no loop mark is ours', async () => {
     const message = await parseMessage(withHeaders([PERSON, 'X-Loop: ']));
     expect(classify(message, { ownAddresses: [], instanceId: '' }).class).toBe('human');
+  });
+
+  it.each([
+    'X-Penstock-Mail: r16-aaaaaaaaaaaaaaaaaaaaaaaaaa.0123456789abcdef@example.org',
+    'X-Penstock-Ticket: 42',
+    'X-Halo-Ticket-Id: 42',
+    'X-Loop: penstock-7f3',
+    'Authentication-Results: example.org; dmarc=pass header.from=example.org',
+    'Authentication-Results: example.org; dmarc=fail header.from=example.com',
+  ])('T21.2 %s of a sender makes it neither our own mail nor part of a ticket', async (field) => {
+    const message = await parseMessage(withHeaders([PERSON, field]));
+    expect(classify(message, CONTEXT)).toMatchObject({ class: 'human', evidence: [] });
+    const facts = makeFacts({ tickets: [makeTicket(42, { participants: ['alice@example.com'] })] });
+    expect(findTicket(message, facts, makeContext())).toMatchObject({ ticketId: null, evidence: [] });
   });
 });

@@ -6,9 +6,10 @@ import { describe, expect, it } from 'vitest';
 import { takePosted } from '../../src/intake/post.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { RawStore } from '../../src/raw/raw-store.ts';
-import { purgeProcessed } from '../../src/store/retention.ts';
+import { purgeProcessed, purgeSent } from '../../src/store/retention.ts';
 import { type Intake, startIntake } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
+import { startSending } from '../support/sending.ts';
 
 const SIZES = [
   ['in the database', 100],
@@ -91,4 +92,54 @@ describe('bytes that come again while they are removed by age', () => {
       await expectBytes(intake, size);
     });
   }
+});
+
+it('mail of ours goes by age with its files when it was sent or deleted; what waits for a person stays', async () => {
+  const { db, mailbox, queue } = await startSending();
+  const wish = async () => {
+    const values = { mailbox_id: mailbox.id, recipients: '{}' };
+    const { id } = await db
+      .insertInto('email_store')
+      .values(values)
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    const file = { email_store_id: id, filename: 'a', content_type: 'text/plain', content_id: null };
+    await db
+      .insertInto('outgoing_attachment')
+      .values({ ...file, bytes: Buffer.from('a') })
+      .execute();
+    return id;
+  };
+  const old = sql<Date>`now() - interval '30 days'`;
+  const kept: number[] = [];
+  const keptWishes = new Set<number>();
+  /** A mail as it was left, and whether it stays. `of`: what asked for it. */
+  const leave = async (of: number | null, changes: object, stays: boolean) => {
+    const id = await queue({ emailStoreId: of });
+    await db.updateTable('outgoing_email').set(changes).where('id', '=', id).execute();
+    if (stays) kept.push(id);
+    if (stays && of !== null) keptWishes.add(of);
+  };
+  await leave(null, { state: 'sent', sent_at: old }, false);
+  await leave(null, { state: 'sent' }, true);
+  await leave(await wish(), { state: 'sent', sent_at: old }, false);
+  await leave(await wish(), { state: 'queued', deleted_at: old }, false);
+  await leave(await wish(), { state: 'sent', sent_at: sql`now() - interval '13 days'` }, true);
+  for (const state of ['queued', 'retrying', 'sending', 'failed', 'in_doubt'])
+    await leave(await wish(), { state, created_at: old }, true);
+  await leave(await wish(), { state: 'sending', deleted_at: old }, true);
+  // To many: one of them failed.
+  const many = await wish();
+  await leave(many, { state: 'sent', sent_at: old }, false);
+  await leave(many, { state: 'failed' }, true);
+  await wish();
+  await db.updateTable('email_store').set({ created_at: old }).execute();
+
+  expect(await purgeSent(db, 14)).toEqual({ sent: 4, more: false });
+  const mails = await db.selectFrom('outgoing_email').select('id').orderBy('id').execute();
+  expect(mails.map(({ id }) => id)).toEqual(kept);
+  const wishes = await db.selectFrom('email_store').select('id').orderBy('id').execute();
+  expect(wishes.map(({ id }) => id)).toEqual([...keptWishes]);
+  const files = await db.selectFrom('outgoing_attachment').select('email_store_id').orderBy('id').execute();
+  expect(files.map((file) => file.email_store_id)).toEqual([...keptWishes]);
 });

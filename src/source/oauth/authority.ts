@@ -69,12 +69,25 @@ const DELEGATED: Readonly<Record<MailUse, string>> = {
   smtp: 'SMTP.Send',
 };
 
-/** Scopes for a person's token. Tokens for Graph and for Exchange protocols have different audiences. */
-export function microsoftUserScope(cloud: MicrosoftCloud, use: MailUse): string {
+const DELEGATED_SENDING: Readonly<Record<MailUse, string>> = {
+  graph: 'Mail.Send',
+  imap: DELEGATED.smtp,
+  pop3: DELEGATED.smtp,
+  smtp: DELEGATED.smtp,
+};
+
+/**
+ * Scopes for a person's token. Tokens for Graph and for Exchange protocols have different audiences. `sends`: also what
+ * is needed to send, for a sign-in. A renewal does without: the token has every permission that the person gave for
+ * that audience, and one who gave none for sending must not lose reading.
+ */
+export function microsoftUserScope(cloud: MicrosoftCloud, use: MailUse, sends = false): string {
   const { graph, outlook } = MICROSOFT_CLOUDS[cloud];
   // Exchange Online knows its protocols under this name, whatever the host that serves them.
   const exchange = cloud === 'global' ? 'outlook.office.com' : outlook;
-  return `https://${use === 'graph' ? graph : exchange}/${DELEGATED[use]} offline_access`;
+  const host = use === 'graph' ? graph : exchange;
+  const names = [DELEGATED[use], ...(sends ? [DELEGATED_SENDING[use]] : [])];
+  return `${names.map((name) => `https://${host}/${name}`).join(' ')} offline_access`;
 }
 
 /** Reading, labelling, archiving and trashing by the API; deleting for good is not used. */

@@ -25,6 +25,8 @@ async function read(api: Fixture, id: unknown): Promise<Item> {
 
 const stored = storing<null>(async (api, _world, item) => await read(api, (await save(api, item)).id));
 const KEPT = 'Given back; Penstock has no use for it.';
+const SMTP =
+  'Given back, not used: a mailbox sends by its own SMTP fields, whichever credential it is read with, or From would change with a refused login.';
 
 /** A secret: the credential logs in with it, and it is not shown. */
 const secret: Row<null> = works(async (api, _world, name) => {
@@ -116,13 +118,13 @@ export const mailboxCredential: Endpoint<null> = {
         'new_subscription_secret',
       ),
       new_method: stored(true, KEPT),
-      overrideusesmtp: stored(true, KEPT),
-      smtpserver: stored('smtp.example.org', KEPT),
-      smtpaddress: stored('a@example.org', KEPT),
-      smtpdisplayname: stored('Name', KEPT),
-      smtpusername: stored('name', KEPT),
-      smtpusetls: stored(true, KEPT),
-      smtpport: stored(587, KEPT),
+      overrideusesmtp: stored(true, SMTP),
+      smtpserver: stored('smtp.example.org', SMTP),
+      smtpaddress: stored('a@example.org', SMTP),
+      smtpdisplayname: stored('Name', SMTP),
+      smtpusername: stored('name', SMTP),
+      smtpusetls: stored(true, SMTP),
+      smtpport: stored(587, SMTP),
       shared_mailbox_emailaddress: stored('a@example.org', KEPT),
       redirect_uri: stored('https://example.org/', KEPT),
       certificate_id: stored(3, KEPT),
