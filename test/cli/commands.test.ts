@@ -1,7 +1,7 @@
 /** The commands as a person or a script runs them, beside one running daemon on its embedded database. */
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LabImapServer } from '../../src/lab/imap/server.ts';
 import { tempFolder } from '../support/folder.ts';
 import { simpleMessage } from '../support/messages.ts';
@@ -9,7 +9,6 @@ import { type Finished, type Running, runPenstock, startPenstock } from '../supp
 import { until } from '../support/site.ts';
 
 /** A limit for a very busy machine; no test comes near it on another. */
-vi.setConfig({ testTimeout: 150_000 });
 
 const PASSWORD = 'correct-horse-battery';
 const server = new LabImapServer();

@@ -12,7 +12,6 @@ import { runPenstock } from '../support/process.ts';
 import { Receivers, ROUTING_KEY } from '../support/receivers.ts';
 
 /** A limit for a very busy machine; no test comes near it on another. */
-vi.setConfig({ testTimeout: 150_000 });
 
 it('adds, tests, lists, pauses, replays, releases and removes, with exit codes that scripts can use', async () => {
   const receivers = await Receivers.start();

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, CommanderError } from 'commander';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { EXIT } from '../../src/cli/exit.ts';
 import { makeProgram } from '../../src/cli/program.ts';
 import { asPenstockError } from '../../src/errors.ts';
@@ -11,7 +11,6 @@ import { freePort } from '../support/port.ts';
 import { runPenstock } from '../support/process.ts';
 
 /** A limit for a very busy machine; no test comes near it on another. */
-vi.setConfig({ testTimeout: 150_000 });
 
 let folder: string;
 
