@@ -9,8 +9,6 @@ import { Outbox, outcome } from '../support/outbox.ts';
 import { startScript } from '../support/process.ts';
 import { HALO_SECRET, Receivers, ROUTING_KEY } from '../support/receivers.ts';
 
-/** A limit for a very busy machine; no test comes near it on another. */
-
 const script = new URL('../support/delivering.ts', import.meta.url).pathname;
 
 it.each<[DeliveryCrashPoint, arrived: boolean]>([

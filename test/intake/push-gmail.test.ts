@@ -9,7 +9,6 @@ import { simpleMessage } from '../support/messages.ts';
 import { startOauth } from '../support/oauth.ts';
 import { startPush } from '../support/push.ts';
 
-
 const ADDRESS = 'desk@example.com';
 const ACCOUNT = 'push@project.iam.gserviceaccount.com';
 const addresses = { graph: null, gmail: 'projects/my-project/topics/gmail' };

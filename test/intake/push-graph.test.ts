@@ -8,7 +8,6 @@ import { subscriptionStandings } from '../../src/store/subscriptions.ts';
 import { type GraphLab, labCertificate, startGraphLab } from '../support/graph-lab.ts';
 import { type Push, startPush } from '../support/push.ts';
 
-
 interface OnGraph extends Push {
   lab: GraphLab;
   /** Subscriptions at Graph. */

@@ -20,8 +20,6 @@ import { type Keyring, loadKeyring } from '../../src/store/keyring.ts';
 import { tempFolder } from './folder.ts';
 import { createTestDatabase } from './postgres.ts';
 
-/** A limit for a very busy machine; no test comes near it on another. */
-
 export interface OutboxOptions {
   allow?: string[];
   resolver?: Resolver;
