@@ -82,7 +82,7 @@ function bindServices({ runtime, work, sender, metrics, readFacts }: Parts): Api
     },
     explain: (rules, bytes, mailboxId) =>
       inThread<Explanation>({ kind: 'explain', rules, bytes, mailboxId }, bytes.length),
-    diagnose: (mailbox, secrets, signal) => runtime.sources.diagnoseDraft(mailbox, secrets, signal),
+    diagnose: (...asked) => runtime.sources.diagnoseDraft(...asked),
     async sendTest(mailbox, given, { to, subject, text }, signal) {
       const sending = sendingOf(mailbox);
       if (sending === null) throw fail('send_not_configured', 'The mailbox has no server to send by.');

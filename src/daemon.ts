@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type AdminClient, ensureAdminClient } from './admin-client.ts';
-import { type ApiServer, serveApi } from './api-server.ts';
+import type { ApiServer } from './api-server.ts';
 import type { Config } from './config/settings.ts';
 import { Deliverer } from './deliver/deliverer.ts';
 import { makeSender } from './delivery.ts';
 import type { PenstockError } from './errors.ts';
-import { gmailPull } from './gmail-pull.ts';
 import type { IntakeContext } from './intake/context.ts';
 import { makePressure } from './intake/pressure.ts';
 import { SubscriptionKeeper } from './intake/subscription-keeper.ts';
@@ -23,7 +22,6 @@ import { Events } from './observe/events.ts';
 import { createFactReader } from './observe/facts.ts';
 import { watchHealth } from './observe/health-watch.ts';
 import { logEvents } from './observe/logger.ts';
-import { createMetrics } from './observe/metrics.ts';
 import { openRuntime, type Runtime } from './runtime.ts';
 import { budgetedSource } from './source/budgeted-source.ts';
 import { ConnectionBudget } from './source/connection-budget.ts';
@@ -105,8 +103,12 @@ async function startParts(
   const has = (role: Config['roles'][number]): boolean => config.roles.includes(role);
   const onError = (error: Error): void =>
     events.emit('engine.error', { engine: 'database', message: error.message });
+  // What one role alone needs is loaded for it alone: other processes start sooner and are smaller.
+  const serving = has('api')
+    ? { ...(await import('./api-server.ts')), ...(await import('./observe/metrics.ts')) }
+    : null;
   // Listens from the beginning, so that nothing that happens while the parts start goes uncounted.
-  const metrics = createMetrics({ events, readFacts: () => readFacts() });
+  const metrics = serving?.createMetrics({ events, readFacts: () => readFacts() });
   const { promise: failed, resolve: onFailure } = Promise.withResolvers<PenstockError>();
   const engineLog = logger.child({ part: 'engine' });
   const runtime = await openRuntime(config, {
@@ -160,8 +162,8 @@ async function startParts(
     onStop('traffic', () => maintenance.stop());
   }
   let api: ApiServer | null = null;
-  if (has('api')) {
-    api = await serveApi({ runtime, events, work, sender, metrics, readFacts });
+  if (serving !== null && metrics !== undefined) {
+    api = await serving.serveApi({ runtime, events, work, sender, metrics, readFacts });
     const { close } = api;
     onStop('traffic', close);
   }
@@ -181,7 +183,10 @@ async function startParts(
     keeper.start();
     onStop('traffic', () => keeper.stop());
   }
-  const pull = has('poller') ? await gmailPull(runtime, events) : null;
+  const pull =
+    has('poller') && config.pubsub.subscription !== null
+      ? await (await import('./gmail-pull.ts')).gmailPull(runtime, events)
+      : null;
   if (pull !== null) {
     pull.start();
     onStop('traffic', () => pull.stop());

@@ -47,11 +47,15 @@ export interface ApiServices {
   parse(message: { rawSha256: Buffer; size: number }): Promise<ParsedMessage>;
   /** Runs rules over a message and keeps every verdict, like `parse` out of harm's way. Changes nothing. */
   explain(rules: Rule[], bytes: Buffer, mailboxId: number): Promise<Explanation>;
-  /** Tries settings step by step against the real server. `signal` ends it. */
+  /**
+   * Tries settings step by step against the real server. `signal` ends it. `rotated` is told of a refresh token that came in
+   * place of the one in `secrets`, which may be void then.
+   */
   diagnose(
     mailbox: Pick<Mailbox, 'id' | 'kind' | 'settings'>,
     secrets: LoginSecrets,
     signal: AbortSignal,
+    rotated: (refreshToken: string) => void,
   ): Promise<DiagnosisStep[]>;
   /** Sends one mail by settings that may not be saved. Fails with what the server said. */
   sendTest(

@@ -101,7 +101,7 @@ async function startDemoDaemon(
     PENSTOCK_DATA: folder,
   });
   const logFile = join(folder, 'penstock.log');
-  const logger = createLogger({ ...config.log, format: 'json' }, createWriteStream(logFile));
+  const logger = await createLogger({ ...config.log, format: 'json' }, createWriteStream(logFile));
   const daemon = await startDaemon(config, logger);
   void daemon.failed.then((error) => {
     process.stderr.write(`penstock: ${error.message}\n`);

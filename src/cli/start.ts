@@ -15,7 +15,7 @@ export function startCommand(): Command {
     .addHelpText('after', '\nExample:\n  PENSTOCK_PORT=9000 penstock start')
     .action(async () => {
       const { config } = await loadConfig();
-      const logger = createLogger(config.log);
+      const logger = await createLogger(config.log);
       const asked = askedToStop();
       const daemon = await startDaemon(config, logger);
       if (daemon.adminClient?.file) {

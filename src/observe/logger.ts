@@ -1,16 +1,16 @@
 /** Turns events into log lines: JSON for machines, pretty for a terminal. */
 import pino, { type Logger } from 'pino';
-import pretty from 'pino-pretty';
 import type { Config } from '../config/settings.ts';
 import { EVENTS, type Events } from './events.ts';
 
 /** Keys whose values never reach a log, wherever they stand. */
 const REDACTED = ['password', 'token', 'secret', 'client_secret', 'authorization', 'ciphertext'];
 
-export function createLogger(
+/** Logs to standard output when there is no other destination. */
+export async function createLogger(
   config: Config['log'],
   destination: NodeJS.WritableStream = process.stdout,
-): Logger {
+): Promise<Logger> {
   const isTerminal = 'isTTY' in destination && destination.isTTY === true;
   const asPretty = config.format === 'pretty' || (config.format === 'auto' && isTerminal);
   const options: pino.LoggerOptions = {
@@ -23,6 +23,7 @@ export function createLogger(
     redact: { paths: REDACTED.flatMap((key) => [key, `*.${key}`]), censor: '(hidden)' },
   };
   if (!asPretty) return pino(options, destination as pino.DestinationStream);
+  const { default: pretty } = await import('pino-pretty');
   return pino(
     options,
     pretty({ destination, colorize: isTerminal, ignore: 'event', singleLine: true, sync: true }),

@@ -86,6 +86,29 @@ describe('Azure mailboxes', () => {
     expect((await settingsOf(row.id)).server).toMatchObject({ user: 'ann@example.org', port: 8443 });
   });
 
+  it('_testonly hands back a refresh token that came for the posted one, and keeps one that came for the stored one', async () => {
+    const { id } = await post({
+      ...AZURE,
+      azure_authentication_type: 0,
+      azureemail: 'tried@example.org',
+      new_azure_refresh_token: 'stored',
+    });
+    const { diagnose } = fixture.services;
+    fixture.services.diagnose = async (_mailbox, secrets, _signal, rotated) => {
+      rotated(`after ${secrets.refresh_token}`);
+      const ok = secrets.refresh_token !== 'bad';
+      return [{ step: 'login', ok, found: 'token', advice: null, milliseconds: 1 }];
+    };
+    const tried = async (posted: object) =>
+      (await fixture.send('POST', '/api/Mailbox', { id, _testonly: true, ...posted })).json();
+    expect((await tried({ new_azure_refresh_token: 'posted' })).refreshtoken).toBe('after posted');
+    expect(JSON.stringify(await tried({ refreshtoken: 'bad' }))).toContain('get a new one');
+    expect(await secretOf(id, 'refresh_token')).toBe('stored');
+    expect((await tried({})).refreshtoken).toBeNull();
+    fixture.services.diagnose = diagnose;
+    expect(await secretOf(id, 'refresh_token')).toBe('after stored');
+  });
+
   it('of a person who signed in, with the token that was got elsewhere', async () => {
     const delegated = { ...AZURE, azure_authentication_type: 0, azureemail: 'ann@example.org' };
     const row = await post({

@@ -1,6 +1,7 @@
 /** `penstock audit`: the proof that nothing was missed must itself miss nothing, and cry wolf never. */
 import { describe, expect, it } from 'vitest';
 import { auditMailbox } from '../../src/intake/audit.ts';
+import { runCommand } from '../support/command.ts';
 import { type Intake, names, startIntake, stepping, USER } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { Pipe } from '../support/pipe.ts';
@@ -124,10 +125,8 @@ describe('penstock audit --json', () => {
     const pipe = await Pipe.start(site);
     await site.waitUntilProcessed();
     await pipe.stop();
-    const run = async () => {
-      const { code, stdout, output } = await runPenstock(['audit', '--json', '--settle', '0'], {
-        env: site.env,
-      });
+    const run = async (how: typeof runPenstock = runCommand) => {
+      const { code, stdout, output } = await how(['audit', '--json', '--settle', '0'], { env: site.env });
       expect(stdout, output).not.toBe('');
       return { code, answer: JSON.parse(stdout) as Record<string, unknown> };
     };
@@ -145,7 +144,7 @@ describe('penstock audit --json', () => {
 
     const { db } = site.runtime;
     await db.deleteFrom('ledger').where('mailbox_id', '=', 2).where('key', '=', '2').execute();
-    const missing = await run();
+    const missing = await run(runPenstock);
     expect(missing.code).toBe(1);
     expect(missing.answer).toMatchObject({
       listed: 6,

@@ -1,16 +1,14 @@
 /** The commands as a person or a script runs them, beside one running daemon on its embedded database. */
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LabImapServer } from '../../src/lab/imap/server.ts';
+import { runCommand } from '../support/command.ts';
 import { tempFolder } from '../support/folder.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { type Finished, type Running, runPenstock, startPenstock } from '../support/process.ts';
 import { until } from '../support/site.ts';
 import { startSmtp } from '../support/smtp.ts';
-
-/** A limit for a very busy machine; no test comes near it on another. */
-vi.setConfig({ testTimeout: 150_000 });
 
 const PASSWORD = 'correct-horse-battery';
 const server = new LabImapServer();
@@ -35,8 +33,14 @@ afterAll(async () => {
   await server.stop();
 });
 
+const shown = new Set<string>();
+
+/** Each command once as the program that it is, and once more without a daemon; from then on within this process. */
 async function run(args: string[], input?: string): Promise<Finished> {
-  const finished = await runPenstock(args, { env, ...(input === undefined ? {} : { input }) });
+  const name = `${args.slice(0, 2).join(' ')} ${daemon.hasEnded}`;
+  const how = shown.has(name) ? runCommand : runPenstock;
+  shown.add(name);
+  const finished = await how(args, { env, ...(input === undefined ? {} : { input }) });
   told.push(finished);
   return finished;
 }

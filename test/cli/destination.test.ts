@@ -1,18 +1,12 @@
 /** `penstock destination` on a database, from add to remove. */
-import { expect, it, onTestFinished, vi } from 'vitest';
-import { EXIT } from '../../src/cli/exit.ts';
-import { makeProgram } from '../../src/cli/program.ts';
-import { asPenstockError } from '../../src/errors.ts';
+import { expect, it } from 'vitest';
 import { openDatabase } from '../../src/store/database.ts';
 import { queueDeliveries } from '../../src/store/deliveries.ts';
+import { runCommand } from '../support/command.ts';
 import { tempFolder } from '../support/folder.ts';
 import { outcome } from '../support/outbox.ts';
 import { createTestDatabase } from '../support/postgres.ts';
-import { runPenstock } from '../support/process.ts';
 import { Receivers, ROUTING_KEY } from '../support/receivers.ts';
-
-/** A limit for a very busy machine; no test comes near it on another. */
-vi.setConfig({ testTimeout: 150_000 });
 
 it('adds, tests, lists, pauses, replays, releases and removes, with exit codes that scripts can use', async () => {
   const receivers = await Receivers.start();
@@ -22,28 +16,7 @@ it('adds, tests, lists, pauses, replays, releases and removes, with exit codes t
     PENSTOCK_DATA: await tempFolder('cli'),
     PENSTOCK_DESTINATIONS_ALLOW: '127.0.0.1',
   };
-  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-  // Within this process: a dozen programs would take minutes on a busy machine.
-  const penstock = async (line: string): Promise<{ code: number; stdout: string }> => {
-    let stdout = '';
-    process.exitCode = 0;
-    const write = vi.spyOn(process.stdout, 'write').mockImplementation((part) => {
-      stdout += String(part);
-      return true;
-    });
-    try {
-      const args = line.split(' ');
-      const program = await makeProgram(args);
-      await program.parseAsync(['node', 'penstock', ...args]);
-      return { code: process.exitCode, stdout };
-    } catch (error) {
-      return { code: asPenstockError(error).temporary ? EXIT.temporary : EXIT.usage, stdout };
-    } finally {
-      write.mockRestore();
-      process.exitCode = 0;
-    }
-  };
-  onTestFinished(() => void vi.unstubAllEnvs());
+  const penstock = (line: string) => runCommand(line.split(' '), { env });
 
   const added = await penstock(
     `destination add --type webhook --name hub --url ${receivers.origin}/hook --json`,
@@ -51,7 +24,7 @@ it('adds, tests, lists, pauses, replays, releases and removes, with exit codes t
   expect(added.code).toBe(0);
   const { id, made_secret } = JSON.parse(added.stdout) as { id: number; made_secret: string };
   receivers.webhookKeys = [made_secret];
-  const duty = await runPenstock(
+  const duty = await runCommand(
     [
       ...['destination', 'add', '--type', 'pagerduty', '--name', 'duty', '--secret-stdin'],
       ...['--url', `${receivers.origin}/v2/enqueue`],

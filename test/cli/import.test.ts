@@ -8,6 +8,7 @@ import { findPosted, takePosted } from '../../src/intake/post.ts';
 import { openRuntime, type Runtime } from '../../src/runtime.ts';
 import { defaultMailboxSettings } from '../../src/store/mailbox-settings.ts';
 import { createMailbox } from '../../src/store/mailboxes.ts';
+import { runCommand } from '../support/command.ts';
 import { tempFolder } from '../support/folder.ts';
 import { startIntake } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
@@ -54,18 +55,18 @@ describe('penstock import', () => {
           createMailbox(tx, { name: 'Desk', kind: 'imap', enabled: false, settings, halo: {} }),
         );
     });
-    const run = async () => {
+    const run = async (how: typeof runPenstock) => {
       const paths = ['single', 'old.mbox', 'Maildir'].map((name) => join(archive, name));
-      const { code, stdout, output } = await runPenstock(['import', ...paths, '--mailbox', '1', '--json'], {
+      const { code, stdout, output } = await how(['import', ...paths, '--mailbox', '1', '--json'], {
         env,
       });
       expect(code, output).toBe(0);
       return JSON.parse(stdout) as Record<string, unknown>;
     };
-    const first = await run();
+    const first = await run(runPenstock);
     expect(first).toMatchObject({ files: 10, stored: 7, oversized: [] });
     expect(Number(first.known) + Number(first.duplicates)).toBe(3);
-    const second = await run();
+    const second = await run(runCommand);
     expect(second).toMatchObject({ files: 10, stored: 0, known: 10, duplicates: 0 });
     await withRuntime(async ({ db }) => {
       const { rows } = await sql<{ subject: string; state: string; tickets: number }>`

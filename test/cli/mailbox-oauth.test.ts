@@ -5,9 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { makeCertificate } from '../../src/lab/certificate.ts';
 import type { SourceKind } from '../../src/source/source.ts';
 import { listMailboxes } from '../../src/store/mailboxes.ts';
+import { runCommand } from '../support/command.ts';
 import { tempFolder } from '../support/folder.ts';
 import { DESK, type OauthSite, startOauthSite } from '../support/oauth-site.ts';
-import { runPenstock, startPenstock } from '../support/process.ts';
+import { startPenstock } from '../support/process.ts';
+import { until } from '../support/site.ts';
 
 /** Runs `mailbox add` for a mailbox of the lab. */
 async function add(lab: OauthSite, kind: SourceKind, options: string[], input = '') {
@@ -16,7 +18,27 @@ async function add(lab: OauthSite, kind: SourceKind, options: string[], input = 
   await writeFile(ca, server.tlsCa);
   const where = ['--type', kind, '--host', server.host, '--port', String(server.port), '--tls-ca-file', ca];
   const who = ['--user', DESK, '--token-url', oauth.tokenUrl!, '--json'];
-  return await runPenstock(['mailbox', 'add', ...where, ...who, ...options], { env: lab.site.env, input });
+  return await runCommand(['mailbox', 'add', ...where, ...who, ...options], { env: lab.site.env, input });
+}
+
+const linkOf = (id: number): RegExp =>
+  new RegExp(`^https://penstock\\.example\\.org/oauth/start/${id}\\?link=[\\w-]{43}$`, 'm');
+
+async function openLinks({ site }: OauthSite): Promise<number> {
+  const rows = await site.runtime.db
+    .selectFrom('sign_in')
+    .select('expires_at')
+    .where('done_at', 'is', null)
+    .execute();
+  return rows.filter((row) => row.expires_at.getTime() > Date.now()).length;
+}
+
+/** Runs a command that makes a link and waits; as if somebody had signed in with it, which test/api/sign-in.test.ts does. */
+async function signedInByLink(lab: OauthSite, args: string[], env: Record<string, string>) {
+  const waiting = runCommand(args, { env });
+  await until(async () => (await openLinks(lab)) === 1);
+  await lab.site.runtime.db.updateTable('sign_in').set({ done_at: new Date() }).execute();
+  return await waiting;
 }
 
 describe('penstock mailbox add with OAuth', () => {
@@ -30,7 +52,7 @@ describe('penstock mailbox add with OAuth', () => {
     const right = await add(lab, 'graph', application, 'the-client-secret');
     expect(right.code, right.stderr).toBe(0);
     const { id } = JSON.parse(right.stdout) as { id: number };
-    const tested = await runPenstock(['mailbox', 'test', String(id), '--json'], { env: lab.site.env });
+    const tested = await runCommand(['mailbox', 'test', String(id), '--json'], { env: lab.site.env });
     expect(tested.code, tested.stdout).toBe(0);
     expect(tested.stdout).toContain(`Graph opens the mailbox ${DESK}`);
     expect(tested.stdout + right.stdout).not.toContain('the-client-secret');
@@ -80,9 +102,9 @@ describe('penstock mailbox add with OAuth', () => {
     ).toBe(true);
     // A second one, for the day when the person leaves; with a secret of the same application.
     const more = ['mailbox', 'credential', 'add', String(id), '--client-secret-stdin', '--first'];
-    const second = await runPenstock(more, { env: lab.site.env, input: 'a-secret' });
+    const second = await runCommand(more, { env: lab.site.env, input: 'a-secret' });
     expect(second.code, second.stderr).toBe(0);
-    const listed = await runPenstock(['mailbox', 'credential', 'list', String(id), '--json'], {
+    const listed = await runCommand(['mailbox', 'credential', 'list', String(id), '--json'], {
       env: lab.site.env,
     });
     const rows = JSON.parse(listed.stdout) as { id: number }[];
@@ -91,19 +113,42 @@ describe('penstock mailbox add with OAuth', () => {
       { login: 'microsoft refresh_token app' },
     ]);
     const remove = ['mailbox', 'credential', 'remove', String(rows[0]!.id)];
-    expect((await runPenstock(remove, { env: lab.site.env })).code).toBe(0);
-    expect((await runPenstock(remove, { env: lab.site.env })).code).toBe(2);
+    expect((await runCommand(remove, { env: lab.site.env })).code).toBe(0);
+    expect((await runCommand(remove, { env: lab.site.env })).code).toBe(2);
     // By browser there must be a place to come back to.
     const browser = ['mailbox', 'authorize', String(id), '--browser'];
-    expect((await runPenstock(browser, { env: lab.site.env })).stderr).toContain('PENSTOCK_PUBLIC_URL');
+    expect((await runCommand(browser, { env: lab.site.env })).stderr).toContain('PENSTOCK_PUBLIC_URL');
     const env = { ...lab.site.env, PENSTOCK_PUBLIC_URL: 'https://penstock.example.org' };
-    const waiting = startPenstock(browser, { env });
-    await waiting.waitForLine(/^https:\/\/penstock\.example\.org\/oauth\/start\/\d+\?link=[\w-]{43}$/);
-    await db.updateTable('sign_in').set({ done_at: new Date() }).execute();
-    expect((await waiting.ended).code, waiting.output).toBe(0);
+    const byLink = await signedInByLink(lab, browser, env);
+    expect(byLink.code, byLink.output).toBe(0);
+    expect(byLink.stdout).toMatch(linkOf(id));
+  });
+
+  it('sends a person to a browser for a Google mailbox without being asked to, and a service account nowhere', async () => {
+    const lab = await startOauthSite();
+    const person = ['--client-id', 'app', '--client-secret-stdin', '--grant', 'refresh_token', '--paused'];
+    const added = await add(lab, 'gmail', person, 'the-client-secret');
+    expect(added.code, added.stderr).toBe(0);
+    const { id } = JSON.parse(added.stdout) as { id: number };
+    const authorize = ['mailbox', 'authorize', String(id)];
+    expect((await runCommand(authorize, { env: lab.site.env })).stderr).toContain('PENSTOCK_PUBLIC_URL');
+    const env = { ...lab.site.env, PENSTOCK_PUBLIC_URL: 'https://penstock.example.org' };
+    const done = await signedInByLink(lab, authorize, env);
+    expect(done.code, done.output).toBe(0);
+    expect(done.stdout).toMatch(/^Google does not let devices read mail by a code/);
+    expect(done.stdout).toMatch(linkOf(id));
+    expect(done.stdout).toMatch(new RegExp(`^Mailbox ${id} is authorized\\.$`, 'm'));
+    // A link that nobody used in time is a failure.
+    const over = runCommand(authorize, { env });
+    await until(async () => (await openLinks(lab)) === 1);
+    await lab.site.runtime.db
+      .updateTable('sign_in')
+      .set({ expires_at: new Date(0) })
+      .execute();
+    expect(await over).toMatchObject({ code: 2, stderr: expect.stringContaining('Nobody signed in') });
     // A service account signs nobody in.
     const gmail = await lab.addMailbox('gmail');
-    const refused = await runPenstock(['mailbox', 'authorize', String(gmail.id)], { env: lab.site.env });
+    const refused = await runCommand(['mailbox', 'authorize', String(gmail.id)], { env: lab.site.env });
     expect(refused.stderr).toContain('Nobody signs in for this mailbox');
   });
 });

@@ -1,14 +1,14 @@
 /** A POP3 mailbox from the command line: added, tried, polled by a daemon, audited. */
 import { describe, expect, it } from 'vitest';
+import { runCommand } from '../support/command.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { startDaemon } from '../support/pipe.ts';
-import { runPenstock } from '../support/process.ts';
 import { Site } from '../support/site.ts';
 
-async function add(site: Site, ...options: string[]): ReturnType<typeof runPenstock> {
+async function add(site: Site, ...options: string[]): ReturnType<typeof runCommand> {
   const where = ['--type', 'pop3', '--host', '127.0.0.1', '--tls', 'none', '--port', String(site.pop3.port)];
   const who = ['--user', 'ann', '--password-stdin', '--poll', '1'];
-  return await runPenstock(['mailbox', 'add', ...where, ...who, ...options], {
+  return await runCommand(['mailbox', 'add', ...where, ...who, ...options], {
     env: site.env,
     input: 'secret',
   });
@@ -25,9 +25,9 @@ describe('penstock mailbox add --type pop3', () => {
     startDaemon(site);
     await site.waitUntilProcessed();
     expect(site.server.messages('ann')).toHaveLength(0);
-    const audit = await runPenstock(['audit', '--json'], { env: site.env });
+    const audit = await runCommand(['audit', '--json'], { env: site.env });
     expect(audit.code, audit.stderr).toBe(0);
-    const tested = await runPenstock(['mailbox', 'test', String(id), '--json'], { env: site.env });
+    const tested = await runCommand(['mailbox', 'test', String(id), '--json'], { env: site.env });
     const steps = JSON.parse(tested.stdout) as { step: string; found: string }[];
     expect(steps.map(({ step }) => step)).toEqual([
       'dns',

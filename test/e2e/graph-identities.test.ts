@@ -9,7 +9,6 @@ import { simpleMessage } from '../support/messages.ts';
 import { type OauthSite, startOauthSite } from '../support/oauth-site.ts';
 import { Pipe } from '../support/pipe.ts';
 
-vi.setConfig({ testTimeout: 120_000 });
 afterEach(() => void vi.unstubAllEnvs());
 
 const CLUSTER = 'system:serviceaccount:mail:penstock';

@@ -2,15 +2,12 @@
  * T1.1 on the way out: a process is killed with SIGKILL while it delivers. Another one goes on, nothing is lost, and no
  * receiver ends up with anything twice.
  */
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { newSigningKey } from '../../src/deliver/webhook.ts';
 import type { DeliveryCrashPoint } from '../../src/lab/crash-point.ts';
 import { Outbox, outcome } from '../support/outbox.ts';
 import { startScript } from '../support/process.ts';
 import { HALO_SECRET, Receivers, ROUTING_KEY } from '../support/receivers.ts';
-
-/** A limit for a very busy machine; no test comes near it on another. */
-vi.setConfig({ testTimeout: 150_000 });
 
 const script = new URL('../support/delivering.ts', import.meta.url).pathname;
 

@@ -19,8 +19,6 @@ import { simpleMessage } from '../support/messages.ts';
 import { startOauth } from '../support/oauth.ts';
 import { startPush } from '../support/push.ts';
 
-vi.setConfig({ testTimeout: 150_000 });
-
 const ADDRESS = 'desk@example.com';
 const ACCOUNT = 'penstock@lab.iam.example';
 const addresses = { graph: null, gmail: 'projects/lab-project/topics/gmail' };

@@ -1,5 +1,5 @@
 /** Being told of new mail by Gmail, from the watch to the ledger: pushes are signed by a lab's keys and sent over TLS. */
-import { expect, it, onTestFinished, vi } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import type { LabPush } from '../../src/lab/gmail/watches.ts';
 import { call } from '../../src/lab/graph/notifier.ts';
 import { pushKeys } from '../../src/source/gmail/push.ts';
@@ -8,8 +8,6 @@ import { labCertificate } from '../support/graph-lab.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { startOauth } from '../support/oauth.ts';
 import { startPush } from '../support/push.ts';
-
-vi.setConfig({ testTimeout: 150_000 });
 
 const ADDRESS = 'desk@example.com';
 const ACCOUNT = 'push@project.iam.gserviceaccount.com';

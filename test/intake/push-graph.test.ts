@@ -8,8 +8,6 @@ import { subscriptionStandings } from '../../src/store/subscriptions.ts';
 import { type GraphLab, labCertificate, startGraphLab } from '../support/graph-lab.ts';
 import { type Push, startPush } from '../support/push.ts';
 
-vi.setConfig({ testTimeout: 150_000 });
-
 interface OnGraph extends Push {
   lab: GraphLab;
   /** Subscriptions at Graph. */

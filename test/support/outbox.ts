@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { sql } from 'kysely';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { Deliverer } from '../../src/deliver/deliverer.ts';
 import type { DestinationKind } from '../../src/deliver/destination.ts';
 import { AllowList } from '../../src/deliver/egress.ts';
@@ -19,9 +19,6 @@ import { type Destination, findDestination } from '../../src/store/destinations.
 import { type Keyring, loadKeyring } from '../../src/store/keyring.ts';
 import { tempFolder } from './folder.ts';
 import { createTestDatabase } from './postgres.ts';
-
-/** A limit for a very busy machine; no test comes near it on another. */
-vi.setConfig({ testTimeout: 150_000 });
 
 export interface OutboxOptions {
   allow?: string[];

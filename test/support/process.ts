@@ -180,7 +180,7 @@ export async function runPenstock(args: string[], options: StartOptions = {}): P
 }
 
 /** Settings of the person who runs the tests must not change what is tested. */
-function cleanEnvironment(): Record<string, string> {
+export function cleanEnvironment(): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
     const isOurs = /^(PENSTOCK_|PG)/.test(name) || name === 'DATABASE_URL' || name === 'REDIS_URL';

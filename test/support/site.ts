@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/settings.ts';
 import { auditMailbox } from '../../src/intake/audit.ts';
@@ -18,6 +18,7 @@ import { createMailbox, listMailboxes, type Mailbox } from '../../src/store/mail
 import { writeSecret } from '../../src/store/secrets.ts';
 import type { EmailState } from '../../src/store/states.ts';
 import { readTrace } from '../../src/store/traces.ts';
+import { onCleanup } from './cleanup.ts';
 import { tempFolder } from './folder.ts';
 import { createTestDatabase } from './postgres.ts';
 import { startRedis, type TestRedis } from './redis.ts';
@@ -48,11 +49,21 @@ export interface EmailRow {
 
 /** Limits for a very busy machine; no test comes near them on another. */
 const SETTLE_MS = 60_000;
-vi.setConfig({ testTimeout: 150_000 });
 const REDIS_DATABASES = 16;
 
-let redisOfFile: Promise<TestRedis> | undefined;
+let startedRedis: Promise<TestRedis> | undefined;
 let redisDatabase = 0;
+
+/** One server for all tests of a file. */
+function redisOfFile(): Promise<TestRedis> {
+  if (startedRedis === undefined) {
+    startedRedis = startRedis();
+    onCleanup(() => {
+      startedRedis = undefined;
+    });
+  }
+  return startedRedis;
+}
 
 export class Site {
   readonly backend: Backend;
@@ -81,8 +92,7 @@ export class Site {
       PENSTOCK_LEASE_SECONDS: '2',
       PENSTOCK_WORKER_THREADS: '1',
     };
-    if (options.backend === 'redis') redisOfFile ??= startRedis();
-    const redis = options.backend === 'redis' ? await redisOfFile! : null;
+    const redis = options.backend === 'redis' ? await redisOfFile() : null;
     if (redis !== null) {
       // Queues of earlier tests may still have jobs, and perhaps somebody who writes them.
       redisDatabase = (redisDatabase + 1) % REDIS_DATABASES;

@@ -58,7 +58,10 @@ const used = {
   halointegrator_lasterror: text('Computed: text of the last failure; null after a success.'),
   errorcounter: int('Computed: failures in a row.'),
   _warning: text('Only in answers: what you should know about this save.'),
-  _testonly: flag('Test the connection with these settings and save nothing.'),
+  _testonly: flag(
+    'Test the connection with these settings and save nothing. When the provider replaces a posted refresh token, the ' +
+      'answer has the new one in refreshtoken: save that.',
+  ),
   _isglobalsmtp: flag('Always false: there is no such entry here.'),
   _exchangecodefortoken: flag('Exchange oauth_code, got for azureredirecturi, for a refresh token.'),
   _getgoogletoken: flag('Exchange google_code, got for google_redirect, for a refresh token.'),
@@ -68,7 +71,10 @@ const used = {
   _confirmropcssetup: flag('Not supported.'),
 } satisfies Record<string, TSchema>;
 
-/** Secrets by Halo's name, with their name in the secret store. They go in and never come out. */
+/**
+ * Secrets by Halo's name, with their name in the secret store. They go in and never come out; but a refresh token that a
+ * provider gave for one that was posted to be tried goes back to whoever posted it.
+ */
 export const SECRET_FIELDS = {
   password: 'password',
   smtppassword: 'smtp_password',

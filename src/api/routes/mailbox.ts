@@ -86,9 +86,10 @@ export function mailboxRoutes(app: Api, context: ApiContext): void {
       const { body } = request;
       if (body.some((item) => item._testonly === true)) {
         if (body.length > 1) throw invalid('_testonly', 'is for one mailbox at a time');
-        const { mailbox, report } = await testMailbox(context, body[0]!);
+        const { mailbox, report, refreshToken } = await testMailbox(context, body[0]!);
         const [shown] = await viewMailboxes(context, context.db, [mailbox], true);
-        return await reply.code(200).send({ ...shown!, _testonly: true, _warning: report });
+        const newest = refreshToken === null ? {} : { refreshtoken: refreshToken };
+        return await reply.code(200).send({ ...shown!, ...newest, _testonly: true, _warning: report });
       }
       const items = await eachItem(body, (item) => exchangeCode(context, item));
       const views = await context.db.transaction().execute(async (tx) => {

@@ -311,7 +311,7 @@ export const mailbox: Endpoint<World> = {
         const tested = await save(api, { _testonly: true });
         expect(await count()).toBe(before);
         return [null, tested._warning];
-      }, 'Tries the connection and saves nothing: 200 with the steps in `_warning`, or 400 with the step that failed.'),
+      }, 'Tries the connection and saves nothing: 200 with the steps in `_warning`, or 400 with the step that failed. When the provider replaces a posted refresh token, the answer has the new one in `refreshtoken`.'),
       signature_overrides: stored(
         [{ id: 1, mailbox_id: 1, agent_id: 2, agent_name: 'Ann', signature: 's' }],
         KEPT,
