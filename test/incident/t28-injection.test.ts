@@ -95,7 +95,7 @@ describe('a mail of ours', () => {
 describe('a log line', () => {
   it.each(['json', 'pretty'] as const)(
     'T28.2 has no escape, no second line and no other event, as %s',
-    (format) => {
+    async (format) => {
       const written: string[] = [];
       const destination = new Writable({
         write(chunk, _encoding, done) {
@@ -104,7 +104,7 @@ describe('a log line', () => {
         },
       });
       const events = new Events();
-      logEvents(events, createLogger({ level: 'debug', format }, destination));
+      logEvents(events, await createLogger({ level: 'debug', format }, destination));
       const message = 'No answer for "\u001b[2J\u001b]0;x\u0007Ann\r\n{"level":"fatal"}" <a@b>\u009b31m';
       events.emit('outgoing.failed', {
         mailbox: 1,
