@@ -1,4 +1,6 @@
 /** Every row of the table of what Halo has: it changes the answer, or it says why not. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ENDPOINTS, OURS } from './compatibility/endpoints.ts';
 import type { Row, Rows } from './compatibility/row.ts';
@@ -76,10 +78,15 @@ it('the table and the list of our own calls are all that the API has', () => {
   expect(new Set(listed).size).toBe(listed.length);
 });
 
-it('every row without a probe says why', () => {
+it('every row without a probe says why, or which test shows it', () => {
   const all = ENDPOINTS.flatMap(({ calls, records }) => [
     ...Object.values(calls).flatMap(({ row, query = {} }) => [row, ...Object.values(query)]),
     ...Object.values(records).flatMap((rows) => Object.values(rows)),
   ]);
   expect(all.filter(({ probe, note }) => probe === undefined && (note ?? '').length < 10)).toEqual([]);
+  for (const { records } of ENDPOINTS) {
+    for (const [name, { shownIn }] of Object.values(records).flatMap((rows) => Object.entries(rows)))
+      if (shownIn !== undefined)
+        expect(readFileSync(join(import.meta.dirname, shownIn), 'utf8')).toContain(name);
+  }
 });

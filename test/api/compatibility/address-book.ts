@@ -2,7 +2,18 @@
 import { expect } from 'vitest';
 import { LIMITS } from '../../../src/limits.ts';
 import type { Fixture } from '../fixture.ts';
-import { allNot, asking, type Call, type Endpoint, not, ok, type Rows, storing, works } from './row.ts';
+import {
+  allNot,
+  asking,
+  type Call,
+  type Endpoint,
+  inAnswers,
+  not,
+  ok,
+  type Rows,
+  storing,
+  works,
+} from './row.ts';
 
 type Item = Record<string, unknown>;
 let made = 0;
@@ -260,7 +271,7 @@ export const addressBook: Endpoint<null> = {
         (await save(api, { name: 'N' })).user_with_clientsite,
         (await save(api, { name: 'N', client_name: 'C' })).user_with_clientsite,
       ]),
-      use: not('Always `user`.'),
+      use: inAnswers('Always `user`.'),
       ...KEPT,
       customfields: stored([{ id: 7, name: 'field', value: 'text' }]),
       _warning: works(async (api) => {

@@ -10,7 +10,7 @@ import {
 } from '../../../src/api/halo/enums.ts';
 import { type Fixture, newMailbox } from '../fixture.ts';
 import { type Case, judge, TICKET } from './judge.ts';
-import { asking, type Endpoint, not, ok, type Row, type Rows, storing, works } from './row.ts';
+import { asking, type Endpoint, inAnswers, ok, type Row, type Rows, storing, works } from './row.ts';
 
 interface World {
   mailboxId: number;
@@ -234,7 +234,7 @@ export const emailRule: Endpoint<World> = {
       ]),
       scan_full_body: effect(false, { body: 'quoted words' }),
       response_template_id: effect(3),
-      response_template_name: not('Null: templates are found by `response_template_id`.'),
+      response_template_name: inAnswers('Null: templates are found by `response_template_id`.'),
       dont_update_from_address: effect(true),
       patterns: effect([{ field: 'subject', pattern: 'nothing like this' }], {}, {}, 'Ours.'),
     },
@@ -258,8 +258,8 @@ export const emailRule: Endpoint<World> = {
       starttag: mapped('host: ', { endtag: ',' }),
       endtag: mapped(',', { starttag: 'host: ' }),
       value: mapped('v', { searchtext: 'host' }),
-      searchresult: not('Empty: `POST /api/EmailRule/test` shows what a mapping takes from a message.'),
-      _warning: not('Null: warnings are given for the whole rule.'),
+      searchresult: inAnswers('Empty: `POST /api/EmailRule/test` shows what a mapping takes from a message.'),
+      _warning: inAnswers('Null: warnings are given for the whole rule.'),
     },
   },
 };

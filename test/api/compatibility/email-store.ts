@@ -1,6 +1,18 @@
 /** Rows of `/EmailStore` (halo-api.md section 8). Nothing is sent here: test/outbound shows that. */
 import { type Fixture, newMailbox } from '../fixture.ts';
-import { allNot, asking, type Endpoint, not, ok, type Row, type Rows, storing, works } from './row.ts';
+import {
+  allNot,
+  asking,
+  type Endpoint,
+  elsewhere,
+  inAnswers,
+  not,
+  ok,
+  type Row,
+  type Rows,
+  storing,
+  works,
+} from './row.ts';
 
 type Item = Record<string, unknown>;
 interface World {
@@ -258,8 +270,10 @@ export const emailStore: Endpoint<World> = {
       report_id: kept(7),
       from_dl_id: kept(7),
       add_to_feed: kept(true),
-      _emailsent: not('True only for test_credentials; a mail that is stored is sent after the answer.'),
-      test_credentials: not('Works: a mail is sent at once. Shown by the tests of the API, with a server.'),
+      _emailsent: inAnswers(
+        'True only for `test_credentials`; a mail that is stored is sent after the answer.',
+      ),
+      test_credentials: elsewhere('email-store.test.ts', 'A mail is sent at once, and nothing is stored.'),
     },
     Attachment: attachment,
   },

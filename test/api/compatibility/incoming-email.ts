@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { EMAIL_SOURCE, EMAIL_STATUS } from '../../../src/api/halo/enums.ts';
 import { LIMITS } from '../../../src/limits.ts';
 import { type Fixture, newMailbox, rawMessage } from '../fixture.ts';
-import { asking, type Endpoint, not, ok, type Row, type Rows, works } from './row.ts';
+import { asking, type Endpoint, inAnswers, not, ok, type Row, type Rows, works } from './row.ts';
 
 type Item = Record<string, unknown>;
 interface World {
@@ -133,7 +133,7 @@ export const incomingEmail: Endpoint<World> = {
   },
   records: {
     IncomingEmail: {
-      old_id: not('Null: there is one id.'),
+      old_id: inAnswers('Null: there is one id.'),
       id: works(async (api, world) => [(await hand(api, world)).id, (await hand(api, world)).id]),
       mbid: works(async (api, world) => [
         (await hand(api, world)).mbid,
@@ -169,7 +169,7 @@ export const incomingEmail: Endpoint<World> = {
         await save(api, world, { id, delete: true });
         return [200, (await api.send('GET', `/api/incomingemail/${id}`)).statusCode];
       }),
-      issalesmb: not('False: there are no sales mailboxes.'),
+      issalesmb: inAnswers('False: there are no sales mailboxes.'),
       from: built('other@example.org'),
       html: built('<p>other</p>', 'In answers only with `unsafe=raw`.'),
       to: built('someone@example.org'),

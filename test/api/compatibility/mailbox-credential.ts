@@ -1,6 +1,16 @@
 /** Rows of `/MailboxCredential` (halo-api.md 3.6). Its field names are not public. */
 import { type Fixture, newMailbox } from '../fixture.ts';
-import { allNot, asking, type Endpoint, ok, type Row, storing, works } from './row.ts';
+import {
+  allInAnswers,
+  allNot,
+  asking,
+  type Endpoint,
+  elsewhere,
+  ok,
+  type Row,
+  storing,
+  works,
+} from './row.ts';
 
 type Item = Record<string, unknown>;
 
@@ -22,6 +32,32 @@ const secret: Row<null> = works(async (api, _world, name) => {
   const saved = await read(api, (await save(api, { [name]: 'hidden-value' })).id);
   return [(plain.penstock as Item).secrets, (saved.penstock as Item).secrets];
 }, 'Write-only.');
+
+/** How an application signs in: a credential of a Graph mailbox. */
+function onGraph(value: unknown, note?: string, more: Item = {}): Row<null> {
+  return works(async (api, _world, name) => {
+    const application = {
+      azure_authentication_type: 1,
+      client_id: 'app',
+      tenant: 'example.org',
+      new_client_secret: 'hidden-value',
+      ...more,
+    };
+    const post = async (item: Item) => {
+      const mailbox_id = await newMailbox(api, {
+        type: 3,
+        azureappid: 'app',
+        azuretenant: 'example.org',
+        azure_authentication_type: 1,
+        new_client_secret: 'hidden-value',
+      });
+      const { id } = await save(api, { mailbox_id, ...application, ...item });
+      const shown = await read(api, id);
+      return name.startsWith('new_') ? (shown.penstock as Item).secrets : shown[name];
+    };
+    return [await post({}), await post({ [name]: value })];
+  }, note);
+}
 
 export const mailboxCredential: Endpoint<null> = {
   title: 'MailboxCredential',
@@ -60,8 +96,8 @@ export const mailboxCredential: Endpoint<null> = {
       id: works(async (api) => [(await save(api, {})).id, (await save(api, {})).id]),
       guid: works(async (api) => [(await save(api, {})).guid, (await save(api, {})).guid]),
       mailbox_id: works(async (api) => [(await save(api, {})).mailbox_id, (await save(api, {})).mailbox_id]),
-      ...allNot<null>('0: there is one server. Another number is refused.', 'instance_id'),
-      ...allNot<null>(
+      ...allInAnswers<null>('0: there is one server. Another number is refused.', 'instance_id'),
+      ...allInAnswers<null>(
         'That of the mailbox. Another value is refused: two credentials for two accounts would mix up their mail.',
         'server',
         'emailaddress',
@@ -72,11 +108,8 @@ export const mailboxCredential: Endpoint<null> = {
       password: secret,
       new_password: secret,
       new_access_token: secret,
-      ...allNot<null>(
-        'Write-only. It needs an application; the tests of credentials have it.',
-        'new_client_secret',
-        'new_refresh_token',
-      ),
+      new_client_secret: elsewhere('mailbox-credential.test.ts', 'Write-only.'),
+      new_refresh_token: onGraph('hidden-value', 'Write-only.', { azure_authentication_type: 0 }),
       ...allNot<null>(
         'Stored encrypted and not used: mail is sent, and notifications are asked for, with what the mailbox itself has.',
         'smtppassword',
@@ -94,16 +127,16 @@ export const mailboxCredential: Endpoint<null> = {
       redirect_uri: stored('https://example.org/', KEPT),
       certificate_id: stored(3, KEPT),
       federated_credential_agent_id: stored('agent', KEPT),
-      ...allNot<null>(
-        'How the application signs in; test/api has its own tests of credentials, because each needs others.',
-        'azure_authentication_type',
-        'azure_authority',
-        'tenant',
-        'client_id',
-        'credential_type',
+      azure_authentication_type: onGraph(2, 'As with a mailbox.'),
+      azure_authority: onGraph(2, 'As with a mailbox.'),
+      tenant: onGraph('other.example'),
+      client_id: onGraph('another'),
+      credential_type: elsewhere(
+        'mailbox-credential.test.ts',
+        'What the secret is: 0 secret, 1 certificate, 2 federated.',
       ),
-      ...allNot<null>(
-        'Only in answers: how the credential and the subscriptions of its mailbox stand.',
+      ...allInAnswers<null>(
+        'How the credential and the subscriptions of its mailbox stand.',
         'token_expiry',
         'authorized',
         'inbound_method',

@@ -12,9 +12,12 @@ import { findMailbox } from '../../../src/store/mailboxes.ts';
 import { type Fixture, mailboxItem } from '../fixture.ts';
 import { type Case, judge } from './judge.ts';
 import {
+  allInAnswers,
   allNot,
   asking,
   type Endpoint,
+  elsewhere,
+  inAnswers,
   not,
   ok,
   type Probe,
@@ -277,8 +280,8 @@ export const mailbox: Endpoint<World> = {
       }),
       accesstoken: secret(),
       refreshtoken: secret(),
-      ...allNot<World>(
-        'Only in answers: when tokens end, as far as that is known.',
+      ...allInAnswers<World>(
+        'When tokens end, as far as that is known.',
         'accesstokenexpirydate',
         'refreshtokenexpirydate',
         'google_token_expiry',
@@ -292,7 +295,10 @@ export const mailbox: Endpoint<World> = {
       new_client_secret: secret(azure()),
       new_azure_access_token: secret(azure()),
       new_azure_refresh_token: secret(azure()),
-      oauth_code: not('Exchanged by `_exchangecodefortoken`; alone it does nothing.'),
+      oauth_code: elsewhere(
+        'sign-in.test.ts',
+        'Exchanged by `_exchangecodefortoken`; alone it does nothing.',
+      ),
       ...kept({ azureredirecturi: 'https://example.org/back' }),
       _exchangecodefortoken: works(
         command,
@@ -310,7 +316,7 @@ export const mailbox: Endpoint<World> = {
         [{ id: 1, mailbox_id: 1, agent_id: 2, agent_name: 'Ann', signature: 's' }],
         KEPT,
       ),
-      _isglobalsmtp: not('False: there is no global SMTP entry.'),
+      _isglobalsmtp: inAnswers('False: there is no global SMTP entry.'),
       new_google_access_token: secret({ ...GOOGLE, google_email: 'j@example.org' }),
       new_google_refresh_token: secret({ ...GOOGLE, google_email: 'k@example.org' }),
       ...kept({ google_redirect: 'https://example.org/back' }),
@@ -318,7 +324,7 @@ export const mailbox: Endpoint<World> = {
         command,
         'Exchanges `google_code`, got for `google_redirect`, during the save; without a code 400.',
       ),
-      google_code: not('Exchanged by `_getgoogletoken`; alone it does nothing.'),
+      google_code: elsewhere('sign-in.test.ts', 'Exchanged by `_getgoogletoken`; alone it does nothing.'),
       azure_authorized: works(
         async (api) => [
           (await save(api, azure())).azure_authorized,
@@ -348,8 +354,8 @@ export const mailbox: Endpoint<World> = {
       azureleavemailininbox: steers(true, undefined, azure()),
       imapdatecutoff: steers('2026-01-01T00:00:00.000Z', 'POP3 servers do not tell when mail arrived.'),
       imapleavemailininbox: steers(true),
-      ...allNot<World>(
-        'Only in answers: the subscriptions that Penstock keeps with Graph.',
+      ...allInAnswers<World>(
+        'The subscriptions that Penstock keeps with Graph.',
         'azure_subscription_id',
         'azure_subscription_expiry',
         'azure_subscribed',

@@ -1,7 +1,7 @@
 /** Rows of `/Outgoingemail` (halo-api.md section 7). */
 import { sql } from 'kysely';
 import { type Fixture, newMailbox } from '../fixture.ts';
-import { asking, type Endpoint, not, ok, type Row, works } from './row.ts';
+import { asking, type Endpoint, inAnswers, ok, type Row, works } from './row.ts';
 
 type Item = Record<string, unknown>;
 interface World {
@@ -122,13 +122,9 @@ export const outgoingEmail: Endpoint<World> = {
         await ok(api.send('POST', '/api/Outgoingemail', [{ id, delete: true }]));
         return [id, (await one(api, id))?.id];
       }),
-      datesent: not(
-        'Only in answers: set when the mail was sent, which nothing here is; test/outbound shows it.',
-      ),
-      idtwo: not(
-        'Only in answers: the message that an acknowledgement answers; shown by the tests of acknowledgements.',
-      ),
-      _warning: not('Only in answers, and only when there is something to say.'),
+      datesent: inAnswers('Null until the mail was sent.'),
+      idtwo: inAnswers('The message that an acknowledgement answers.'),
+      _warning: inAnswers('When there is something to say.'),
     },
   },
 };

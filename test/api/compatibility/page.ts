@@ -8,7 +8,7 @@ What its public description leaves open is decided here, and this page says how.
 call and every field with its meaning.
 
 This page is made from the table in \`test/api/compatibility/\` by \`npm test -- test/api/compatibility-page -u\`. A row that works
-has a test that shows how it changes the answer; what does not says why.
+has a test that shows how it changes the answer. \`answers only\` is what is not read and answers have; \`no\` says why.
 
 ## Conventions
 
@@ -60,9 +60,8 @@ function grouped(rows: Rows<unknown>): { names: string[]; text: string }[] {
   return [...groups].map(([text, names]) => ({ names, text }));
 }
 
-function verdict({ probe, note }: Row<unknown>): string {
-  if (probe === undefined) return `no: ${lowerFirst(note!)}`;
-  return note === undefined ? 'works' : `works. ${note}`;
+function verdict(row: Row<unknown>): string {
+  if (row.probe !== undefined || row.shownIn !== undefined)
+    return row.note === undefined ? 'works' : `works. ${row.note}`;
+  return row.kind === 'answer' ? `answers only. ${row.note}` : `no. ${row.note}`;
 }
-
-const lowerFirst = (text: string): string => text.slice(0, 1).toLowerCase() + text.slice(1);

@@ -13,8 +13,14 @@ export type Probe<W> = (
   name: string,
 ) => Promise<readonly [without: unknown, withIt: unknown]>;
 
-/** With a probe it works, and the note, if any, says how far. Without one the note is the reason. */
-export type Row<W> = { probe: Probe<W>; note?: string } | { probe?: undefined; note: string };
+/**
+ * With a probe it works, and the note, if any, says how far. Without one the note is the reason; or it is something that only
+ * answers have; or it works, and another test shows it, because it takes more than a request.
+ */
+export type Row<W> =
+  | { probe: Probe<W>; note?: string; shownIn?: undefined }
+  | { probe?: undefined; note: string; kind?: 'answer'; shownIn?: undefined }
+  | { probe?: undefined; note: string; kind?: undefined; shownIn: string };
 export type Rows<W> = Readonly<Record<string, Row<W>>>;
 
 export interface Call<W> {
@@ -46,9 +52,20 @@ export const works = <W>(probe: Probe<W>, note?: string): Row<W> =>
 /** A row without effect, and why. */
 export const not = <W>(note: string): Row<W> => ({ note });
 
+/** What is not read, and answers have. */
+export const inAnswers = <W>(note: string): Row<W> => ({ note, kind: 'answer' });
+
+/** What works, as this test file shows; it must name it. */
+export const elsewhere = <W>(shownIn: string, note: string): Row<W> => ({ note, shownIn });
+
 /** The same reason for several rows. */
 export function allNot<W>(note: string, ...names: string[]): Rows<W> {
   return Object.fromEntries(names.map((name) => [name, not<W>(note)]));
+}
+
+/** The same for several rows that only answers have. */
+export function allInAnswers<W>(note: string, ...names: string[]): Rows<W> {
+  return Object.fromEntries(names.map((name) => [name, inAnswers<W>(note)]));
 }
 
 /** Makes rows of query parameters: the call without the parameter, and with it. */
