@@ -44,6 +44,26 @@ describe('A search', () => {
     }
   });
 
+  it('finds a phone number however it is written, and a role by its whole number', async () => {
+    await fixture.send('POST', '/api/Users', [
+      { name: 'Pia', emailaddress: 'pia@phone.example', phonenumber: '+49 30 555-0137', role_list: '17, 18' },
+      { name: 'Sven', emailaddress: 'sven@phone.example', mobilenumber: '(030) 5550137', role_list: '117' },
+    ]);
+    for (const [query, found] of [
+      ['+49 30 555 0137', ['Pia']],
+      ['(49) 30-555.0137', ['Pia']],
+      ['5550137', ['Pia', 'Sven']],
+      ['030 555 0137', ['Sven']],
+      ['pia 555', ['Pia']],
+      ['49 50', []],
+    ] as const) {
+      const page = await search(`search_phonenumbers=true&search=${encodeURIComponent(query)}`);
+      expect(names(page), query).toEqual(found);
+    }
+    expect(names(await search('role=17'))).toEqual(['Pia']);
+    expect(names(await search('role=18'))).toEqual(['Pia']);
+  });
+
   it('pages without overlap when everything is equal', async () => {
     await fixture.send(
       'POST',
