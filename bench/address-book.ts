@@ -14,6 +14,8 @@ import { migrate } from '../src/store/migrate.ts';
 
 const users = Number(process.argv[2] ?? 1_000_000);
 const everybody = { active: true, inactive: false, serviceAccounts: true, otherAccounts: true };
+/** What nobody has. */
+const NOWHERE = 'nobody';
 /** What people type: whole names, parts, addresses, numbers that occur once, letters, and what is nowhere. */
 const SEARCHES: [name: string, filter: Partial<UserFilter>, offset?: number][] = [
   ['a name', { search: 'Grete Baumann17' }],
@@ -25,10 +27,14 @@ const SEARCHES: [name: string, filter: Partial<UserFilter>, offset?: number][] =
   ['one letter', { search: 'z' }],
   ['two letters', { search: 'jo' }],
   ['a name and a letter', { search: 'grete b' }],
-  ['nobody', { search: 'qqxqq' }],
+  [NOWHERE, { search: 'qqxqq' }],
   ['a name in a client', { search: 'anna', clientId: 17 }],
   ['page 10 of a frequent name', { search: 'anna' }, 450],
-  ['a phone number', { search: '5550012', phones: true }],
+  ['a phone number', { search: `555${digitsOf(Math.floor(users / 2))}`, phones: true }],
+  ['the same with blanks', { search: `+1 555 ${digitsOf(Math.floor(users / 2))}`, phones: true }],
+  ['the end of many numbers', { search: digitsOf(users - 1).slice(-4), phones: true }],
+  ['digits of all numbers', { search: '1555', phones: true }],
+  ['a name, phones too', { search: 'grete bau', phones: true }],
 ];
 
 const FIRST = [
@@ -71,6 +77,7 @@ try {
     const cpu = (((await cpuSeconds()) - before) * 1_000) / times.length;
     // The first one warms the cache.
     const warm = times.slice(1).sort((a, b) => a - b);
+    if ((found.total === 0) !== (name === NOWHERE)) throw new Error(`${name}: ${found.total} hits`);
     slowest = Math.max(slowest, warm.at(-1)!);
     const [median, most] = [warm[Math.floor(warm.length / 2)]!, warm.at(-1)!].map((ms) => ms.toFixed(1));
     const first = times[0]!.toFixed(1);
@@ -90,6 +97,11 @@ async function cpuSeconds(): Promise<number> {
   const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(connection.db);
   const fields = (await readFile(`/proc/${rows[0]!.pid}/stat`, 'utf8')).split(') ')[1]!.split(' ');
   return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** The last seven digits of the phone number of a user. */
+function digitsOf(user: number): string {
+  return String(user % 1_000_000).padStart(7, '0');
 }
 
 function print(line: string): void {

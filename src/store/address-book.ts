@@ -38,7 +38,8 @@ const ORDER = {
   name: sql`lower(requester.name) collate "C"`,
   first_name: sql`lower(requester.first_name) collate "C"`,
   surname: sql`lower(requester.surname) collate "C"`,
-  address: sql`lower(requester.address) collate "C"`,
+  // As the index has it that keeps addresses apart.
+  address: sql`lower(requester.address)`,
   login: sql`lower(requester.login) collate "C"`,
   site_id: sql`requester.site_id`,
   site_name: sql`(select lower(site.name) from site where site.id = requester.site_id)`,
@@ -76,18 +77,8 @@ export async function searchUsers(
   const keys = [...(order.length === 0 ? [byName] : order), byId];
   const direction = ({ descending }: UserOrder) => sql.raw(descending ? 'desc' : 'asc');
   const sorted = sql.join(keys.map((key) => sql`${ORDER[key.column]} ${direction(key)}`));
-  if (wordsOf(filter).length === 0) {
-    const [ids, { count }] = [
-      await idsOf(
-        db,
-        sql`select id from requester where ${where} order by ${sorted} limit ${limit} offset ${offset}`,
-      ),
-      (await sql<{ count: number }>`select count(*) as count from requester where ${where}`.execute(db))
-        .rows[0]!,
-    ];
-    return { users: await usersOf(db, ids), total: Number(count) };
-  }
-  const most = order.length === 0 ? LIMITS.addressBookHits : LIMITS.addressBookOrdered;
+  const searches = wordsOf(filter).length > 0;
+  const most = searches && order.length === 0 ? LIMITS.addressBookHits : LIMITS.addressBookOrdered;
   if ((await estimate(db, where)) <= LIMITS.addressBookOrdered) {
     const columns = sql.join(
       keys.map(({ column }, index) => sql`${ORDER[column]} as ${sql.ref(`k${index}`)}`),
@@ -108,6 +99,17 @@ export async function searchUsers(
         ),
         total,
       };
+  }
+  if (!searches) {
+    const [ids, { count }] = [
+      await idsOf(
+        db,
+        sql`select id from requester where ${where} order by ${sorted} limit ${limit} offset ${offset}`,
+      ),
+      (await sql<{ count: number }>`select count(*) as count from requester where ${where}`.execute(db))
+        .rows[0]!,
+    ];
+    return { users: await usersOf(db, ids), total: Number(count) };
   }
   // One more than asked for tells whether there is another page.
   const indexed = order.length === 0 ? sql`requester.id` : sorted;
@@ -161,7 +163,10 @@ function conditionsOf(filter: UserFilter): Expression<SqlBool>[] {
   equals('toplevel_id', filter.toplevelId);
   equals('linked_user_id', filter.linkedUserId);
   if (filter.role !== undefined) {
-    narrow.push(sql`${String(filter.role)} = any(regexp_split_to_array(requester.role_list, '\\s*,\\s*'))`);
+    const role = String(filter.role);
+    // The list is taken apart only where the number is somewhere in it.
+    narrow.push(sql`requester.role_list like ${`%${role}%`}`);
+    narrow.push(sql`${role} = any(regexp_split_to_array(requester.role_list, '\\s*,\\s*'))`);
   }
   if (filter.approversOnly === true) narrow.push(sql`requester.is_approver`);
   if (filter.integration !== undefined)
@@ -184,6 +189,8 @@ function conditionsOf(filter: UserFilter): Expression<SqlBool>[] {
 /** A trigram index needs three letters; less is the beginning of a word, or alone that of a name. */
 function searchConditions(filter: UserFilter): RawBuilder<SqlBool>[] {
   const words = wordsOf(filter);
+  const number = filter.phones === true && words.length > 1 ? wholeNumber(words) : null;
+  if (number !== null) return [sql`requester.phones like ${`%${number}%`}`];
   const alone = words.every((word) => [...word].length < 3);
   return words.map((word, index) => {
     const text = word.replace(/[\\%_]/g, '\\$&');
@@ -197,4 +204,10 @@ function searchConditions(filter: UserFilter): RawBuilder<SqlBool>[] {
     const pattern = [...word].length < 3 ? `% ${text}%` : `%${text}%`;
     return sql<SqlBool>`(requester.words like lower(${pattern})${inPhones})`;
   });
+}
+
+/** The digits of a number that was written with blanks in it, as +49 (30) 555-0137; null when it is none. */
+function wholeNumber(words: readonly string[]): string | null {
+  const digits = words.join('').replace(/\D/g, '');
+  return digits.length >= 3 && words.every((word) => /^[\d+()./-]+$/.test(word)) ? digits : null;
 }

@@ -44,6 +44,26 @@ describe('A search', () => {
     }
   });
 
+  it('finds a phone number however it is written, and a role by its whole number', async () => {
+    await fixture.send('POST', '/api/Users', [
+      { name: 'Pia', emailaddress: 'pia@phone.example', phonenumber: '+49 30 555-0137', role_list: '17, 18' },
+      { name: 'Sven', emailaddress: 'sven@phone.example', mobilenumber: '(030) 5550137', role_list: '117' },
+    ]);
+    for (const [query, found] of [
+      ['+49 30 555 0137', ['Pia']],
+      ['(49) 30-555.0137', ['Pia']],
+      ['5550137', ['Pia', 'Sven']],
+      ['030 555 0137', ['Sven']],
+      ['pia 555', ['Pia']],
+      ['49 50', []],
+    ] as const) {
+      const page = await search(`search_phonenumbers=true&search=${encodeURIComponent(query)}`);
+      expect(names(page), query).toEqual(found);
+    }
+    expect(names(await search('role=17'))).toEqual(['Pia']);
+    expect(names(await search('role=18'))).toEqual(['Pia']);
+  });
+
   it('pages without overlap when everything is equal', async () => {
     await fixture.send(
       'POST',
@@ -73,17 +93,20 @@ describe('A search', () => {
       fixture.db,
     );
     await sql`analyze requester`.execute(fixture.db);
-    const plan = async (condition: string): Promise<string> => {
+    const plan = async (condition: string, order = 'lower(name) collate "C"'): Promise<string> => {
       const { rows } = await sql<{
         'QUERY PLAN': string;
       }>`explain select id from requester where not inactive and ${sql.raw(condition)}
-        order by lower(name) collate "C", id limit 50`.execute(fixture.db);
+        order by ${sql.raw(order)}, id limit 50`.execute(fixture.db);
       return rows.map((row) => row['QUERY PLAN']).join('\n');
     };
     expect(await plan("words like lower('%a1b2c%')")).toContain('requester_words');
     expect(await plan(`lower(name) collate "C" like lower('pe%')`)).toContain('requester_name');
     // Most users fit: in the order of an index hits are dense.
     expect(await plan("words like lower('%large.example%')")).toContain('requester_name');
+    expect(await plan("words like lower('%large.example%')", 'lower(address)')).toContain(
+      'requester_address',
+    );
     const page = await search('search=large.example&pageinate=true&page_size=2');
     expect(page.record_count).toBe(LIMITS.addressBookHits);
     const last = await search('search=large.example&pageinate=true&page_size=1000&page_no=10');

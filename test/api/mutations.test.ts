@@ -4,6 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/limits.ts';
+import type { Tx } from '../../src/store/database.ts';
+import { transact } from '../../src/store/transact.ts';
 import { type Answer, useApi } from './fixture.ts';
 import { type Given, MUTATIONS, type Mutation, rowCounts, WITHOUT_TOKEN } from './mutations.ts';
 
@@ -208,6 +210,30 @@ describe.each(cases.filter(({ mutation }) => mutation.update !== undefined))(
     });
   },
 );
+
+it('a change that PostgreSQL gave up for a deadlock is made again, and no other', async () => {
+  let runs = 0;
+  const failing = (code: string, times: number) => async (tx: Tx) => {
+    runs += 1;
+    await tx
+      .insertInto('site')
+      .values({ name: `${code} ${runs}`, client_id: 0, email_domains: [], to_domains: [] })
+      .execute();
+    if (runs <= times) throw Object.assign(new Error('given up'), { code });
+    return runs;
+  };
+  expect(await transact(fixture.db, failing('40P01', 2))).toBe(3);
+  const made = await fixture.db.selectFrom('site').select('name').where('name', 'like', '40P01%').execute();
+  expect(made).toEqual([{ name: '40P01 3' }]);
+  for (const [code, most] of [
+    ['23505', 1],
+    ['40P01', 5],
+  ] as const) {
+    runs = 0;
+    await expect(transact(fixture.db, failing(code, 99))).rejects.toMatchObject({ code });
+    expect(runs).toBe(most);
+  }
+});
 
 /** A request with two items, where the call takes an array. */
 async function severalItems({ make }: Mutation): Promise<Given> {
