@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { fail } from '../errors.ts';
 import { likelyCause } from '../outbound/likely-cause.ts';
 import { writeAudit } from '../store/audit-log.ts';
-import { listOutgoing, lockOutgoing, markSent, sendAgain } from '../store/outgoing-list.ts';
+import { listOutgoing, lockOutgoing, markSent, maySendAgain, sendAgain } from '../store/outgoing-list.ts';
 import { id } from './arguments.ts';
 import { table } from './table.ts';
 import { print, withRuntime } from './with-runtime.ts';
@@ -65,8 +65,7 @@ export function outgoingCommand(): Command {
         db.transaction().execute(async (tx) => {
           const row = await lockOutgoing(tx, mailId);
           if (row === null) throw fail('not_found', `There is no outgoing mail ${mailId}.`, { id: mailId });
-          const mayAgain = row.state !== 'sending' && (row.error_code !== null || row.bounced_at !== null);
-          if (options.sent === true ? row.state !== 'in_doubt' : !mayAgain) {
+          if (options.sent === true ? row.state !== 'in_doubt' : !maySendAgain(row)) {
             throw fail('conflict', `Outgoing mail ${mailId} is ${row.state}.`, { id: mailId });
           }
           await (options.sent === true ? markSent(tx, row) : sendAgain(tx, row));

@@ -218,7 +218,8 @@ export const SETTINGS = [
     env: 'PENSTOCK_RETENTION_DAYS',
     schema: Type.Integer({ minimum: 0 }),
     default: 14,
-    about: 'Days that processed mail, sent mail and delivered outcomes are kept; 0 keeps them for ever. What failed is never removed by itself.',
+    about:
+      'Days that processed mail, sent mail and delivered outcomes are kept; 0 keeps them for ever. What failed is never removed by itself.',
   },
   {
     path: 'log.level',

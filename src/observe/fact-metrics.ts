@@ -68,6 +68,11 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
   const outgoing = gauge('outgoing_waiting_messages', 'Mails of the mailbox that wait to be sent.', [
     'mailbox',
   ]);
+  const overdue = gauge(
+    'outgoing_overdue_seconds',
+    'For how long a mail of the mailbox could have been sent and was not.',
+    ['mailbox'],
+  );
   const inDoubt = gauge(
     'outgoing_in_doubt_messages',
     'Mails that may have been sent, and that a person must look at.',
@@ -85,6 +90,7 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
   );
   const byMailbox = [
     outgoing,
+    overdue,
     inDoubt,
     paused,
     credentialEnds,
@@ -181,6 +187,7 @@ export function createFactGauges(registry: Registry): (facts: Facts) => void {
     for (const standing of facts.outgoing) {
       const label = { mailbox: standing.mailboxId };
       outgoing.set(label, standing.waiting);
+      overdue.set(label, standing.overdueSeconds);
       inDoubt.set(label, standing.inDoubt);
       paused.set(label, standing.pausedErrors);
     }

@@ -38,6 +38,11 @@ export async function lockOutgoing(tx: Tx, id: number): Promise<OutgoingRow | nu
   return row ?? null;
 }
 
+/** Whether a person may have it sent again: it failed, waits after a failure, is in doubt, or came back. */
+export function maySendAgain(row: OutgoingRow): boolean {
+  return row.state !== 'sending' && (row.error_code !== null || row.bounced_at !== null);
+}
+
 /**
  * Sends a mail again, now, and from its mailbox too if that paused. To those who have it already it does not go once
  * more, unless nobody knows that, or it came back.

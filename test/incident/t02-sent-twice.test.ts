@@ -42,7 +42,10 @@ it('by SMTP: killed before the hand-over it is sent; killed between that and the
     await killedAt(point, what);
     expect(await sending.row(id)).toMatchObject({ state: 'sending', handover_at: expect.any(Date) });
     const next = sending.dispatcher(smtp.transport());
-    expect(await sending.untilState(id, 'in_doubt')).toMatchObject({ error_code: 'send_in_doubt', attempts: 1 });
+    expect(await sending.untilState(id, 'in_doubt')).toMatchObject({
+      error_code: 'send_in_doubt',
+      attempts: 1,
+    });
     await next.stop(0);
   }
   expect(smtp.received.map(({ mime }) => /^Subject: (.*)$/m.exec(mime)![1]!.trim())).toEqual([
@@ -52,7 +55,12 @@ it('by SMTP: killed before the hand-over it is sent; killed between that and the
 }, 240_000);
 
 /** Kills a sender at each point; the next one finds out what became of the mail, by itself. */
-async function killedAtEach(sending: Sending, what: object, recipients: Recipients, transport: () => Transport) {
+async function killedAtEach(
+  sending: Sending,
+  what: object,
+  recipients: Recipients,
+  transport: () => Transport,
+) {
   for (const point of SENDING_CRASH_POINTS) {
     const id = await sending.queue({ recipients });
     await killedAt(point, what);

@@ -28,7 +28,7 @@ const facts: Facts = {
   ],
   failingCredentials: [{ mailboxId: 1, failing: 0 }],
   credentialEnds: [{ mailboxId: 1, at: new Date('2026-03-01T00:00:00Z') }],
-  outgoing: [{ mailboxId: 1, waiting: 3, inDoubt: 1, pausedErrors: 0 }],
+  outgoing: [{ mailboxId: 1, waiting: 3, overdueSeconds: 90, inDoubt: 1, pausedErrors: 0 }],
   mailboxes: [
     {
       id: 1,

@@ -1,5 +1,7 @@
 /** Sending by SMTP, against a real server over TLS. */
+import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
+import { outgoingStandings } from '../../src/store/outgoing-watch.ts';
 import { startSending } from '../support/sending.ts';
 import { startSmtp } from '../support/smtp.ts';
 
@@ -94,6 +96,11 @@ describe('by SMTP', () => {
     // As many as may be on their way at once.
     expect(smtp.logins.length).toBeLessThanOrEqual(2);
     expect(await sending.row(ids[0]!)).toMatchObject({ attempts: 0, error_code: 'auth_failed' });
+    await sql`update outgoing_email set next_attempt_at = now() - interval '90 seconds'`.execute(sending.db);
+    const [standing] = await outgoingStandings(sending.db);
+    expect(standing).toMatchObject({ waiting: 4, inDoubt: 0 });
+    expect(standing!.pausedErrors).toBeGreaterThan(0);
+    expect(standing!.overdueSeconds).toBeGreaterThanOrEqual(90);
     smtp.answers.login = () => null;
     await sending.db
       .updateTable('outgoing_pause')

@@ -6,6 +6,7 @@ import { SignJWT } from 'jose';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { makeCertificate } from '../../src/lab/certificate.ts';
 import type { LabOauthServer } from '../../src/lab/oauth/server.ts';
+import { credentialOf, signInTarget } from '../../src/mailbox-credential.ts';
 import {
   GMAIL_API_SCOPE,
   GOOGLE_ENDPOINTS,
@@ -17,6 +18,8 @@ import {
 import type { Credential } from '../../src/source/oauth/credential.ts';
 import { expiryFacts } from '../../src/source/oauth/expiry.ts';
 import { requestTokens } from '../../src/source/oauth/token-request.ts';
+import { defaultMailboxSettings, defaultOauthSettings } from '../../src/store/mailbox-settings.ts';
+import { defaultSending } from '../../src/store/sending-settings.ts';
 import { tempFolder } from '../support/folder.ts';
 import { byRefreshToken, bySecret, entraCredential, startOauth } from '../support/oauth.ts';
 
@@ -233,6 +236,40 @@ describe('authorities', () => {
   ] as const)('%s, %s', (cloud, use, app, user) => {
     expect(microsoftAppScope(cloud, use)).toBe(app);
     expect(microsoftUserScope(cloud, use)).toBe(`${user} offline_access`);
+  });
+
+  it.each([
+    ['graph', 'https://graph.microsoft.com/Mail.ReadWrite https://graph.microsoft.com/Mail.Send'],
+    ['imap', 'https://outlook.office.com/IMAP.AccessAsUser.All https://outlook.office.com/SMTP.Send'],
+    ['pop3', 'https://outlook.office.com/POP.AccessAsUser.All https://outlook.office.com/SMTP.Send'],
+  ] as const)('of a sign-in to %s have what sending needs, when it is asked for', (use, scopes) => {
+    expect(microsoftUserScope('global', use, true)).toBe(`${scopes} offline_access`);
+  });
+
+  it.each([
+    ['graph', null, 'Mail.Send'],
+    ['graph', 'password', null],
+    ['imap', 'oauth', 'SMTP.Send'],
+    ['imap', 'password', null],
+    ['imap', null, null],
+  ] as const)('of a sign-in to %s that sends by SMTP with %s add %s', (kind, auth, added) => {
+    const settings = defaultMailboxSettings('localhost', 'ann@example.org', kind);
+    settings.server.auth = 'oauth';
+    settings.oauth = {
+      ...defaultOauthSettings('microsoft'),
+      grant: 'refresh_token',
+      client: 'none',
+      tenant: 'x',
+    };
+    const smtp = { host: 'h', port: 587, tls: 'starttls', tlsVerify: true, tlsCa: null, user: '' } as const;
+    settings.sending = auth === null ? null : { ...defaultSending('smtp'), smtp: { ...smtp, auth } };
+    const names = signInTarget({ kind, settings }, {})
+      .scope.split(' ')
+      .map((scope) => scope.split('/').at(-1));
+    expect(names.filter((name) => name!.endsWith('.Send'))).toEqual(added === null ? [] : [added]);
+    // A renewal asks for reading alone: who gave no permission to send must not lose it.
+    const credential = credentialOf('x', { kind, settings }, { refresh_token: 'r' });
+    expect(credential.scope).not.toContain('.Send');
   });
 
   it('are https, each cloud its own', () => {

@@ -12,6 +12,7 @@ import {
   listOutgoing,
   lockOutgoing,
   markSent,
+  maySendAgain,
   sendAgain,
 } from '../../store/outgoing-list.ts';
 import { lockRows } from '../../store/row-locks.ts';
@@ -172,8 +173,7 @@ async function change(tx: Tx, item: OutgoingItem, actor: string): Promise<Outgoi
   if (item.error !== '' && item.error !== null) return view(row);
   // Asked for twice: it waits already.
   if (row.state === 'queued') return view(row);
-  const troubled = row.error_code !== null || row.bounced_at !== null;
-  if (row.state === 'sending' || !troubled) {
+  if (!maySendAgain(row)) {
     const what = row.state === 'sending' ? 'is being sent' : 'was sent without an error';
     throw fail('conflict', `Outgoing e-mail ${row.id} ${what}.`);
   }
