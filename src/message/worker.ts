@@ -9,15 +9,22 @@ export type WorkerAnswer =
   | { ok: true; result: unknown }
   | { ok: false; code: ErrorCode; message: string; fields: ErrorFields };
 
+/** `begun` is set to 1 when the thread is ready for the task: from then on the task is to blame for the time. */
+export interface WorkerTask {
+  task: unknown;
+  begun: Int32Array;
+}
+
 type Handler = (task: unknown) => unknown;
 
 let handler: Handler | undefined;
 
-export default async function answer(task: unknown): Promise<WorkerAnswer> {
+export default async function answer({ task, begun }: WorkerTask): Promise<WorkerAnswer> {
   // A module that cannot be loaded is our fault and says nothing about the message.
   let stage: ErrorCode = 'internal';
   try {
     handler ??= ((await import((workerData as { module: string }).module)) as { default: Handler }).default;
+    Atomics.store(begun, 0, 1);
     stage = 'parse_failed';
     return { ok: true, result: await handler(task) };
   } catch (thrown) {
