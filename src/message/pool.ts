@@ -8,6 +8,8 @@ import type { WorkerAnswer } from './worker.ts';
 const PATIENCE_MS = 3_000;
 /** A thread beyond the first that has nothing to do for so long is ended. */
 const IDLE_MS = 60_000;
+/** A thread that has not started by then never will. */
+const THREAD_START_MS = 120_000;
 
 export interface PoolOptions {
   /** URL of the module whose default export takes a task and returns its result, now or later. */
@@ -22,7 +24,7 @@ export interface PoolOptions {
 }
 
 export interface RunOptions {
-  /** From the start of the task; waiting for a free thread does not count, a thread that must start first does. */
+  /** From the start of the task: neither waiting for a free thread counts, nor the start of a thread. */
   timeoutMs: number;
   /** Buffers that are handed over instead of copied. */
   transfer?: readonly Transferable[];
@@ -91,15 +93,27 @@ class PiscinaPool implements WorkerPool {
 
   async run<Result>(task: unknown, options: RunOptions): Promise<Result> {
     await this.#turn();
-    // The clock starts here and not in piscina's queue, which this pool never fills.
     const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), options.timeoutMs);
+    // Set by the thread: on a very busy machine one may take longer to start than any message may take.
+    const begun = new Int32Array(new SharedArrayBuffer(4));
+    const hasBegun = (): boolean => Atomics.load(begun, 0) !== 0;
+    const lastStart = performance.now() + THREAD_START_MS;
+    let timer: NodeJS.Timeout | undefined;
+    const watch = (): void => {
+      timer = setTimeout(() => {
+        if (hasBegun() || performance.now() > lastStart) timeout.abort();
+        else watch();
+      }, options.timeoutMs);
+    };
+    watch();
     try {
       const transferList = options.transfer === undefined ? [] : [...options.transfer];
-      const answer = await this.#piscina.run(task, { signal: timeout.signal, transferList });
+      const answer = await this.#piscina.run({ task, begun }, { signal: timeout.signal, transferList });
       if (answer.ok) return answer.result as Result;
       throw new PenstockError(answer.code, answer.message, answer.fields);
     } catch (thrown) {
+      if (timeout.signal.aborted && !hasBegun())
+        throw fail('internal', 'A thread did not start.', {}, thrown);
       throw this.#translate(thrown, timeout.signal.aborted, options.timeoutMs);
     } finally {
       clearTimeout(timer);

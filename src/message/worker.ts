@@ -9,6 +9,12 @@ export type WorkerAnswer =
   | { ok: true; result: unknown }
   | { ok: false; code: ErrorCode; message: string; fields: ErrorFields };
 
+/** `begun` is set to 1 when the thread is ready for the task: from then on the task is to blame for the time. */
+export interface WorkerTask {
+  task: unknown;
+  begun: Int32Array;
+}
+
 type Handler = (task: unknown) => unknown;
 
 // From the start of the thread on, so that the first message does not wait for it.
@@ -16,11 +22,12 @@ const loading = import((workerData as { module: string }).module) as Promise<{ d
 // Awaited below; this only keeps a failure from being called unhandled meanwhile.
 loading.catch(() => undefined);
 
-export default async function answer(task: unknown): Promise<WorkerAnswer> {
+export default async function answer({ task, begun }: WorkerTask): Promise<WorkerAnswer> {
   // A module that cannot be loaded is our fault and says nothing about the message.
   let stage: ErrorCode = 'internal';
   try {
     const { default: handler } = await loading;
+    Atomics.store(begun, 0, 1);
     stage = 'parse_failed';
     return { ok: true, result: await handler(task) };
   } catch (thrown) {

@@ -12,16 +12,13 @@ import { DEFAULT_GRAPH_OPTIONS } from '../../src/source/graph/settings.ts';
 import type { Session, SourceKind } from '../../src/source/source.ts';
 import type { MailboxSettings } from '../../src/store/mailbox-settings.ts';
 import { expectEachOnce } from '../support/each-once.ts';
+import { hasten } from '../support/hasten.ts';
 import { stepping } from '../support/intake.ts';
 import { AWKWARD_MESSAGES, simpleMessage } from '../support/messages.ts';
 import { DESK, EFFECTS, KINDS, type OauthSite, startOauthSite } from '../support/oauth-site.ts';
 import { ODD_THREAD, oddMessage } from '../support/odd-thread.ts';
 import { Pipe } from '../support/pipe.ts';
 import { type Backend, until } from '../support/site.ts';
-
-// The waits of clients between two attempts: seconds are for real servers.
-Object.assign(DEFAULT_GRAPH_OPTIONS, { retryMs: 20 });
-Object.assign(DEFAULT_GMAIL_OPTIONS, { retryMs: 20 });
 
 type Lab = OauthSite;
 
@@ -82,6 +79,9 @@ async function recordsOf({ site }: Lab, kind: SourceKind): Promise<Map<string, u
 }
 
 export function pipeContract(backend: Backend): void {
+  hasten(DEFAULT_GRAPH_OPTIONS);
+  hasten(DEFAULT_GMAIL_OPTIONS);
+
   it('the same messages in, the same records out, byte for byte', async () => {
     const lab = await startAll(backend);
     // POP3 cannot say that the last line has no end (RFC 1939 section 3).

@@ -22,6 +22,7 @@ import { NoticeListener } from '../../src/store/notify.ts';
 import { Work } from '../../src/work.ts';
 import { expectEachOnce } from '../support/each-once.ts';
 import { labCertificate } from '../support/graph-lab.ts';
+import { hasten } from '../support/hasten.ts';
 import { stepping, subjectsOf } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { KINDS, type OauthSite, startOauthSite } from '../support/oauth-site.ts';
@@ -29,8 +30,7 @@ import { startReceiver } from '../support/push.ts';
 import { SimulatedClock } from '../support/simulated-clock.ts';
 
 vi.setConfig({ testTimeout: 600_000 });
-// The waits of the client between two attempts: seconds are for real servers.
-Object.assign(DEFAULT_GMAIL_OPTIONS, { retryMs: 20 });
+hasten(DEFAULT_GMAIL_OPTIONS);
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;

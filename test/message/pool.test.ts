@@ -97,6 +97,11 @@ describe('pool', () => {
     expect(await waits).toBe(1);
   });
 
+  it('does not count the time that a thread takes to start', async () => {
+    open(1, new URL('./workers/slow-start.ts', import.meta.url));
+    expect(await pool.run('x', { timeoutMs: 1_000 })).toBe('x');
+  });
+
   it('calls a module that cannot be loaded our own fault', async () => {
     open(1, new URL('./workers/missing.ts', import.meta.url));
     await expect(pool.run({}, PATIENCE)).rejects.toMatchObject({ code: 'internal' });

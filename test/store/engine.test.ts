@@ -118,7 +118,7 @@ describe('embedded database', () => {
   });
 
   it('is durable, private and the same on every machine', async () => {
-    const engine = await start(await tempFolder());
+    const engine = await start(await usedFolder());
     const [settings] = await ask(
       engine.url,
       `select current_setting('fsync') fsync, current_setting('full_page_writes') full_page_writes,
@@ -230,8 +230,9 @@ describe('embedded database', () => {
     expect(await connectionOfRunning(join(dataDir, 'missing'))).toBeNull();
     expect(await connectionOfRunning(dataDir)).toBeNull();
     expect(await readdir(dataDir)).toEqual([]);
-    const { holder, pid } = await startHolder(dataDir);
-    const connection = await connectionOfRunning(dataDir);
+    const ran = await usedFolder();
+    const { holder, pid } = await startHolder(ran);
+    const connection = await connectionOfRunning(ran);
     const client = new pg.Client(connection ?? {});
     await client.connect();
     expect((await client.query('select current_database() as name')).rows).toEqual([{ name: 'penstock' }]);
@@ -239,7 +240,7 @@ describe('embedded database', () => {
     await holder.kill();
     // The server is still there, but nobody's.
     expect(await isAlive(pid)).toBe(true);
-    expect(await connectionOfRunning(dataDir)).toBeNull();
+    expect(await connectionOfRunning(ran)).toBeNull();
   });
 
   it('has one winner when two start at once on a new directory', async () => {
@@ -250,7 +251,7 @@ describe('embedded database', () => {
   });
 
   it('starts although postmaster.pid names a process that is somebody else', async () => {
-    const dataDir = await tempFolder();
+    const dataDir = await usedFolder();
     const first = await start(dataDir);
     await ask(first.url, 'create table kept as select 1 as n');
     const file = join(first.folder, 'pgdata', 'postmaster.pid');
@@ -310,12 +311,13 @@ describe('embedded database', () => {
     // And as a strict umask unpacks it.
     await chmod(bare, 0o700);
     const source = { native: bare, version };
-    const engine = await start(join(folder, 'data'), { source });
+    const dataDir = await usedFolder();
+    const engine = await start(dataDir, { source });
     expect(await ask(engine.url, 'select 1 as n')).toEqual([{ n: 1 }]);
     expect(await readdir(engine.folder)).toContain(`native-${version}`);
     await engine.stop();
     // The copy is used again, and the package was not touched.
-    const again = await start(join(folder, 'data'), { source });
+    const again = await start(dataDir, { source });
     expect(await ask(again.url, 'select 1 as n')).toEqual([{ n: 1 }]);
     expect((await readdir(join(bare, 'lib'), { withFileTypes: true })).some((e) => e.isSymbolicLink())).toBe(
       false,
@@ -359,22 +361,21 @@ describe('embedded database', () => {
   });
 
   it('refuses the files of another major version, and says what to do', async () => {
-    const dataDir = await tempFolder();
-    const engine = await start(dataDir);
-    await engine.stop();
-    await writeFile(join(engine.folder, 'pgdata', 'PG_VERSION'), '16\n');
+    const dataDir = await usedFolder();
+    const version = join(dataDir, 'engine', 'pgdata', 'PG_VERSION');
+    await writeFile(version, '16\n');
     const error = await failure(startEmbeddedPostgres({ dataDir }));
     expect(error.code).toBe('engine_failed');
     expect(error.message).toContain('PostgreSQL 16');
     expect(error.message).toContain('DATABASE_URL');
     // The lock is free again.
-    await writeFile(join(engine.folder, 'pgdata', 'PG_VERSION'), '18\n');
+    await writeFile(version, '18\n');
     await start(dataDir);
   });
 
   it('says what the server said when it does not start', async () => {
     const error = await failure(
-      startEmbeddedPostgres({ dataDir: await tempFolder(), settings: { shared_buffers: 'lots' } }),
+      startEmbeddedPostgres({ dataDir: await usedFolder(), settings: { shared_buffers: 'lots' } }),
     );
     expect(error.code).toBe('engine_failed');
     expect(error.message).toContain('shared_buffers');
@@ -413,13 +414,13 @@ describe('embedded database', () => {
   });
 
   it('leaves the owner and group bits of a shared data directory alone', async () => {
-    const dataDir = await tempFolder();
+    const dataDir = await usedFolder();
     await chmod(dataDir, 0o755);
     await start(dataDir);
     expect((await stat(dataDir)).mode & 0o777).toBe(0o755);
     if (!isRoot) return;
     // Private to root: the server's group may pass, not list.
-    const own = await tempFolder();
+    const own = await usedFolder();
     await chmod(own, 0o700);
     await chown(own, 0, 0);
     const engine = await start(own);

@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import { listMailboxes } from '../../src/store/mailboxes.ts';
 import type { EmailState } from '../../src/store/states.ts';
 import type { OauthSite } from './oauth-site.ts';
+import { fateOf } from './site.ts';
 
 export interface Exceptions {
   /** The state in which the record of a message ends, when it is not processed; null when it has no record. */
@@ -32,7 +33,7 @@ export async function expectEachOnce(
       const bytes = await site.rawBytes(email);
       if (mayBeGone(bytes)) continue;
       found.push(text(bytes));
-      expect(email.state, `${kind}: state of ${email.subject}`).toBe(ends(bytes));
+      expect(email.state, `${kind}: ${fateOf(email)}`).toBe(ends(bytes));
     }
     const wanted = mine.filter((bytes) => !mayBeGone(bytes) && ends(bytes) !== null).map(text);
     expect(found.sort(), `${kind}: records`).toEqual(wanted.sort());

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { expect } from 'vitest';
 import { listMailboxes } from '../../src/store/mailboxes.ts';
 import type { EmailState } from '../../src/store/states.ts';
-import type { EmailRow, Site } from './site.ts';
+import { type EmailRow, fateOf, type Site } from './site.ts';
 
 /**
  * Every message that was delivered has one ledger row and one record with its very bytes and an end state, each
@@ -31,7 +31,7 @@ export async function expectExactlyOnce(
   for (const { user, uid, bytes } of site.delivered) {
     const email = byPlace.get(place(user, String(uid)))!;
     expect((await site.rawBytes(email)).equals(bytes), `bytes of ${user} ${uid}`).toBe(true);
-    expect(email.state, `state of ${user} ${uid} (${email.subject})`).toBe(ends(bytes));
+    expect(email.state, `${user} ${uid}: ${fateOf(email)}`).toBe(ends(bytes));
   }
   // One outcome each: an action that was done twice would have left a second ticket, or a second action.
   const processed = emails.filter((email) => email.state === 'processed').length;

@@ -43,8 +43,15 @@ export interface EmailRow {
   sha256: Buffer;
   errorCode: string | null;
   errorStage: string | null;
+  errorMessage: string | null;
   attempts: number;
   ticketId: number | null;
+}
+
+/** What became of a record, for the message of an assertion about its state. */
+export function fateOf({ subject, attempts, errorStage, errorCode, errorMessage }: EmailRow): string {
+  const why = errorCode === null ? '' : `, ${errorStage}: ${errorCode}, ${errorMessage}`;
+  return `state of ${subject} (attempt ${attempts}${why})`;
 }
 
 /** Limits for a very busy machine; no test comes near them on another. */
@@ -167,7 +174,8 @@ export class Site {
   async emails(): Promise<EmailRow[]> {
     const { rows } = await sql<EmailRow>`
       select id, mailbox_id as mailbox, ledger_id as "ledgerId", mail_id as key, state, subject, raw_sha256 as sha256,
-        error_code as "errorCode", error_stage as "errorStage", attempts, ticket_id as "ticketId"
+        error_code as "errorCode", error_stage as "errorStage",
+        error_message as "errorMessage", attempts, ticket_id as "ticketId"
       from incoming_email order by id`.execute(this.runtime.db);
     return rows;
   }
