@@ -124,11 +124,15 @@ export class FolderSync implements FolderPass {
     return items.map((item) => complete.get(item.key) ?? item);
   }
 
-  /** The first opening pins what is there; another epoch later means that all keys are void (RFC 9051 2.3.1.1). */
+  /**
+   * The first opening pins the epoch, and what is there when only later mail is wanted; another epoch later means that
+   * all keys are void (RFC 9051 2.3.1.1).
+   */
   async #bindEpoch(): Promise<void> {
     const { folder, view } = this;
     if (folder.epoch === null) {
-      const firstCursor = await this.session.currentCursor();
+      const onlyLater = this.held.mailbox.settings.firstSync === 'now';
+      const firstCursor = onlyLater ? await this.session.currentCursor() : null;
       await this.context.db.transaction().execute(async (tx) => {
         await requireLease(tx, this.held.mailbox.id, this.held.leaseToken);
         await beginFolder(tx, folder.id, view.epoch, firstCursor);

@@ -35,12 +35,12 @@ export async function ensureFolder(db: Database, mailboxId: number, path: string
     .executeTakeFirstOrThrow();
 }
 
-/** Binds a folder to the epoch found at its first opening, with the cursor of what was there then. */
+/** Binds a folder to the epoch found at its first opening, with the cursor of what was there then; null when that does not matter. */
 export async function beginFolder(
   tx: Tx,
   folderId: number,
   epoch: string,
-  firstCursor: string,
+  firstCursor: string | null,
 ): Promise<void> {
   await tx
     .updateTable('folder')

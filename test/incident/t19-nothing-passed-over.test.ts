@@ -68,9 +68,9 @@ describe('T1.3 nothing is touched on the server before its row is written', () =
 });
 
 describe('T19.1 marking does not move the pages', () => {
-  it(`T19.1 1,000 unseen, pages of ${LIMITS.batchMessages}, marked in the loop: all 1,000`, async () => {
+  it(`T19.1 2,000 unseen, pages of ${LIMITS.batchMessages}, marked in the loop: all 2,000`, async () => {
     const intake = await startIntake({ after: 'seen' });
-    intake.deliver(names(1, 1000));
+    intake.deliver(names(1, 2000));
     let markedBeforeTheEnd = 0;
     let pages = 0;
     await intake.pass({
@@ -82,9 +82,9 @@ describe('T19.1 marking does not move the pages', () => {
           markedBeforeTheEnd = Math.max(markedBeforeTheEnd, seen.length);
         }),
     });
-    expect(pages).toBeGreaterThan(1_000 / LIMITS.batchMessages);
+    expect(pages).toBeGreaterThan(2_000 / LIMITS.batchMessages);
     expect(markedBeforeTheEnd).toBeGreaterThan(0);
-    expect(await intake.subjects()).toEqual(names(1, 1000).sort());
+    expect(await intake.subjects()).toEqual(names(1, 2000).sort());
     expect(intake.server.messages(USER).every(({ flags }) => flags.has('\\Seen'))).toBe(true);
   });
 
