@@ -55,7 +55,10 @@ async function usedFolder(): Promise<string> {
     return dataDir;
   })();
   const copy = await tempFolder();
-  execFileSync('cp', ['-a', join(await used, '.'), copy]);
+  // Path and all: a name without the dot would be copied as a folder into the other.
+  execFileSync('cp', ['-a', `${await used}/.`, copy]);
+  // The lock has a name of its own for each directory.
+  await rm(join(copy, 'lock-name'));
   return copy;
 }
 

@@ -22,7 +22,9 @@ function textOf(folder: string): string {
 
 /** Imported by name, or by a path in it. */
 const isNamedIn = (text: string) => (name: string) =>
-  text.includes(`from '${name}'`) || text.includes(`from '${name}/`) || text.includes(`import '${name}'`);
+  [`from '${name}'`, `from '${name}/`, `import '${name}'`, `import('${name}')`].some((use) =>
+    text.includes(use),
+  );
 
 it('every dependency is used by what runs', () => {
   const isUsed = isNamedIn(textOf('src') + textOf('bin'));
