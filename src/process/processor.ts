@@ -181,7 +181,9 @@ export class Processor {
       } catch (error) {
         if (!(error instanceof PenstockError) || this.#stopping) throw error;
         const { code, message } = error;
-        if (emails.length === 1) return [...lost, { id: emails[0]!.id, code, message }];
+        // Time may have passed because the machine stood still: that is found out by a second try.
+        if (emails.length === 1 && code !== 'parse_timeout')
+          return [...lost, { id: emails[0]!.id, code, message }];
       }
     }
     return [...lost, ...(await analyseEach(pool, task, rules, timeouts, renew))];

@@ -81,8 +81,12 @@ export async function claimOutgoing(db: Database, limits: ClaimLimits): Promise<
           least(
             m.concurrency - (select count(*) from outgoing_email o
               where o.mailbox_id = m.id and o.state = 'sending' and o.claimed_until > now()),
+            -- Those that are about to be handed over count as well.
             m.per_minute - (select count(*) from outgoing_email o
-              where o.mailbox_id = m.id and o.handover_at > now() - interval '1 minute')) as room
+              where o.mailbox_id = m.id and o.handover_at > now() - interval '1 minute')
+              - (select count(*) from outgoing_email o
+                where o.mailbox_id = m.id and o.state = 'sending' and o.claimed_until > now()
+                  and o.handover_at is null)) as room
         from unnest(${ids}::int[], ${of.map((one) => one.concurrency)}::int[],
           ${of.map((one) => one.perMinute)}::int[]) as m (id, concurrency, per_minute)
         where not exists (select 1 from outgoing_pause p where p.mailbox_id = m.id and p.paused_until > now())

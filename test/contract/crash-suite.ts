@@ -48,16 +48,6 @@ const INTAKE: readonly [CrashPoint, Sign][] = [
   ['after-fetch', ({ unsafe }) => unsafe > 0],
 ];
 
-/**
- * The points that know of a queue, for several kinds at once. The process dies at the first that comes to the point, while
- * the others are anywhere.
- */
-const WITH_QUEUE: typeof INTAKE = [
-  ['after-disposition-record', (now, before) => now.moved > before.moved && now.disposed > before.disposed],
-  ['after-disposition', (now, before) => now.moved > before.moved],
-  ['after-enqueue', (now, before) => now.rows > before.rows],
-];
-
 const isClaimed: Sign = ({ claimed, processed }, before) => claimed > 0 && processed === before.processed;
 const PROCESSING: readonly [CrashPoint, Sign][] = [
   ['after-result-commit', ({ processed }, before) => processed > before.processed],
@@ -148,31 +138,18 @@ async function dieAtEach(
   await expectEachOnce(lab);
 }
 
-/**
- * `kinds` die at each point of the intake on this backend. Points before a record is enqueued know nothing of a queue: one
- * backend is enough for them. At the others the other kinds die here too, together; those of the processing know nothing
- * of a kind.
- */
-export function crashContract(backend: Backend, kinds: readonly SourceKind[]): void {
+/** Every kind of mailbox passes every point, on this queue. */
+export function crashContract(backend: Backend): void {
   it('T1.1 every point that has a name is one of these', () => {
     const points = [...INTAKE, ...PROCESSING].map(([point]) => point);
     expect(points.sort()).toEqual([...CRASH_POINTS].sort());
   });
 
-  it.each(kinds)(
+  it.each(KINDS)(
     'T1.1 T20.1 kill -9 at each point of the intake: %s',
     async (kind) => {
       // A record with which processes die again and again is set aside: none works on them here before the end.
       await dieAtEach(backend, [kind], INTAKE, 1, 'poller');
-    },
-    TEST_MS,
-  );
-
-  it(
-    'T1.1 T20.1 kill -9 at each point of the intake that knows the queue, mail of the other kinds',
-    async () => {
-      const others = KINDS.filter((kind) => !kinds.includes(kind));
-      await dieAtEach(backend, others, WITH_QUEUE, 1, 'poller');
     },
     TEST_MS,
   );

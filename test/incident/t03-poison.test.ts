@@ -1,11 +1,14 @@
 /** One bad message costs one row: never its batch, its mailbox, or the process. */
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import { requeue } from '../../src/api/requeue.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { claimEmails } from '../../src/store/emails.ts';
 import { expectExactlyOnce } from '../support/exactly-once.ts';
+import { tempFolder } from '../support/folder.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { ODD_THREAD, oddMessage } from '../support/odd-thread.ts';
 import { Pipe } from '../support/pipe.ts';
@@ -86,6 +89,17 @@ it('T3.2 what hangs a thread or eats its memory is ended with it, and the mail a
   await expectExactlyOnce(site, (bytes) =>
     bad.some((one) => one.equals(bytes)) ? 'quarantined' : 'processed',
   );
+});
+
+it('T3.2 a message that ran out of time alone is tried once more: the machine may have stood still', async () => {
+  const site = await Site.start({ backend: 'postgres' });
+  await site.addMailbox('ann', { after: 'seen' });
+  const file = join(await tempFolder('once'), 'once');
+  site.deliver('ann', oddMessage('hangs once', `once ${file}`));
+  await Pipe.start(site, { env: { PENSTOCK_PARSE_TIMEOUT_MS: '3000' }, work: { threadFile: ODD_THREAD } });
+  await site.waitUntilProcessed();
+  await expectExactlyOnce(site);
+  expect(existsSync(file)).toBe(true);
 });
 
 it('T3.2 a message with which the process died at each attempt is set aside, without another one', async () => {

@@ -8,6 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { makeCertificate } from '../../src/lab/certificate.ts';
 import type { Phase } from '../../src/lab/imap/faults.ts';
+import { LIMITS } from '../../src/limits.ts';
 import { imapSource } from '../../src/source/imap/imap-source.ts';
 import type { Session } from '../../src/source/source.ts';
 import { collect, listedKeys, never, SHORT, startLab } from '../support/imap-lab.ts';
@@ -69,7 +70,7 @@ describe.concurrent('T4.1 half-open connection', () => {
 
   it('T4.1 settles when the server falls silent between two pages', async () => {
     const lab = await startLab();
-    lab.fill(250);
+    lab.fill(LIMITS.batchMessages + 1);
     const session = await lab.session(SHORT);
     const changes = await session.changes(null);
     if (changes.lost) throw new Error(changes.reason);

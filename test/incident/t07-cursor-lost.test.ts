@@ -142,7 +142,7 @@ describe('T7.1 UIDVALIDITY changes', () => {
 
   it('T7.1 UIDVALIDITY changes again and again in the middle of its own repair', async () => {
     const intake = await startIntake({ dedup: 'none' });
-    intake.deliver(names(1, 300));
+    intake.deliver(names(1, 600));
     await intake.pass();
     intake.remove(['m1']);
     for (let round = 0; round < 3; round += 1) {
@@ -157,7 +157,7 @@ describe('T7.1 UIDVALIDITY changes', () => {
     }
     intake.deliver(['new']);
     expect(await intake.pass()).toBe(1);
-    expect(await intake.subjects()).toEqual([...names(1, 300), 'new'].sort());
+    expect(await intake.subjects()).toEqual([...names(1, 600), 'new'].sort());
     expect(intake.toldOf('folder.resynced').map(({ gone }) => gone)).toEqual([1]);
     await expectAccounted(intake);
   });
@@ -207,7 +207,7 @@ describe('T7.1 UIDVALIDITY changes', () => {
 
   it('T7.1 the archive that a first sync from now passed over is not taken for new', async () => {
     const intake = await startIntake({ firstSync: 'now' });
-    intake.deliver(names(1, 250));
+    intake.deliver(names(1, 500));
     await intake.pass();
     intake.deliver(['first']);
     expect(await intake.pass()).toBe(1);
@@ -215,7 +215,7 @@ describe('T7.1 UIDVALIDITY changes', () => {
     intake.deliver(['second']);
     expect(await intake.pass()).toBe(1);
     expect(await intake.subjects()).toEqual(['first', 'second']);
-    expect(countBy(await intake.ledger(), (row) => row.state)).toEqual({ skipped: 250, stored: 2 });
+    expect(countBy(await intake.ledger(), (row) => row.state)).toEqual({ skipped: 500, stored: 2 });
     await expectAccounted(intake);
   });
 
@@ -340,7 +340,7 @@ describe('T7.1 UIDVALIDITY changes in the middle of a pass', () => {
 
   it('T7.1 in the middle of a first sync from now', async () => {
     const intake = await startIntake({ firstSync: 'now' });
-    intake.deliver(names(1, 450));
+    intake.deliver(names(1, 900));
     // Mail is stamped with the time it comes; what was there came before the mailbox was made.
     await intake.db
       .updateTable('mailbox')
@@ -369,7 +369,7 @@ describe('T7.3 mail that comes during the repair', () => {
   for (const call of ['changes', 'page', 'fingerprints', 'fetch']) {
     it(`T7.3 before ${call}: taken once`, async () => {
       const intake = await startIntake({ dedup: 'none' });
-      intake.deliver(names(1, 250));
+      intake.deliver(names(1, 500));
       await intake.pass();
       intake.server.bumpUidValidity(USER, 'INBOX');
       intake.deliver(['first']);
@@ -384,7 +384,7 @@ describe('T7.3 mail that comes during the repair', () => {
       });
       expect(done).toBe(true);
       await intake.pass();
-      expect(await intake.subjects()).toEqual([...names(1, 250), 'first', 'meanwhile'].sort());
+      expect(await intake.subjects()).toEqual([...names(1, 500), 'first', 'meanwhile'].sort());
       await expectAccounted(intake);
     });
   }
@@ -393,7 +393,7 @@ describe('T7.3 mail that comes during the repair', () => {
 describe('T7.4 the repair is interrupted', () => {
   it('T7.4 the session dies again and again, a little later each time: still exact', async () => {
     const intake = await startIntake({ dedup: 'none', after: 'seen' });
-    intake.deliver(names(1, 450));
+    intake.deliver(names(1, 900));
     await intake.pass();
     intake.remove(['m10', 'm440']);
     intake.server.bumpUidValidity(USER, 'INBOX');
@@ -417,7 +417,7 @@ describe('T7.4 the repair is interrupted', () => {
     }
     expect(passes).toBeGreaterThan(8);
     expect(added).toBeLessThanOrEqual(2);
-    expect(await intake.subjects()).toEqual([...names(1, 450), 'new1', 'new2'].sort());
+    expect(await intake.subjects()).toEqual([...names(1, 900), 'new1', 'new2'].sort());
     expect(intake.toldOf('folder.resynced').map(({ gone }) => gone)).toEqual([2]);
     await expectAccounted(intake);
     expect(intake.server.messages(USER).every(({ flags }) => flags.has('\\Seen'))).toBe(true);
@@ -449,7 +449,7 @@ describe('T7.4 the repair is interrupted', () => {
 
   it('T7.4 another process takes the mailbox in the middle: the first one writes nothing more', async () => {
     const intake = await startIntake({ dedup: 'none' });
-    intake.deliver(names(1, 300));
+    intake.deliver(names(1, 600));
     await intake.pass();
     intake.server.bumpUidValidity(USER, 'INBOX');
     intake.deliver(['new']);
@@ -467,7 +467,7 @@ describe('T7.4 the repair is interrupted', () => {
     await expect(pass).rejects.toMatchObject({ code: 'lease_lost' });
     intake.held.leaseToken = first + 1;
     await intake.pass();
-    expect(await intake.subjects()).toEqual([...names(1, 300), 'new'].sort());
+    expect(await intake.subjects()).toEqual([...names(1, 600), 'new'].sort());
     await expectAccounted(intake);
   });
 

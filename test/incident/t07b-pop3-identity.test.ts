@@ -22,14 +22,14 @@ async function unaccounted(intake: Intake<LabPop3Server>): Promise<unknown[]> {
 describe('T7b.1 the oldest message is deleted between two polls', () => {
   it.each([{}, ...NO_IDS])('T7b.1 nothing is taken again: %j', async (options) => {
     const intake = await startPop3Intake({ dedup: 'none' }, options);
-    intake.deliver(names(1, 250));
-    expect(await intake.pass()).toBe(250);
+    intake.deliver(names(1, 500));
+    expect(await intake.pass()).toBe(500);
     intake.remove(['m1']);
     expect(await intake.pass()).toBe(0);
     intake.remove(['m7', 'm200']);
     intake.deliver(['new']);
     expect(await intake.pass()).toBe(1);
-    expect(await intake.subjects()).toEqual([...names(1, 250), 'new'].sort());
+    expect(await intake.subjects()).toEqual([...names(1, 500), 'new'].sort());
     expect(await unaccounted(intake)).toEqual([]);
   });
 });
@@ -111,14 +111,14 @@ describe('T7 strange unique-ids', () => {
   it('T7.1 all ids change, as after a move to another server: nothing makes a second record', async () => {
     let generation = 'a';
     const intake = await startPop3Intake({}, { uniqueId: ({ uid }) => `${generation}${uid}` });
-    intake.deliver(names(1, 300));
+    intake.deliver(names(1, 600));
     await intake.pass();
     generation = 'b';
-    intake.deliver(names(301, 303));
+    intake.deliver(names(601, 603));
     intake.remove(['m5', 'm6']);
     await intake.pass();
-    expect(await intake.subjects()).toEqual(names(1, 303).sort());
-    expect(countBy(await intake.ledger(), (row) => row.state)).toEqual({ stored: 303, duplicate: 298 });
+    expect(await intake.subjects()).toEqual(names(1, 603).sort());
+    expect(countBy(await intake.ledger(), (row) => row.state)).toEqual({ stored: 603, duplicate: 598 });
     expect(await unaccounted(intake)).toEqual([]);
   });
 
@@ -143,7 +143,7 @@ describe('T7 a first sync from now on', () => {
   it('T7 passes over what was there, however it is interrupted and whatever leaves meanwhile', async () => {
     for (let breakAt = 1; breakAt <= 6; breakAt += 1) {
       const intake = await startPop3Intake({ firstSync: 'now' });
-      intake.deliver(names(1, 450));
+      intake.deliver(names(1, 900));
       const pass = intake.pass({
         wrap: (session) =>
           stepping(session, (step) => {

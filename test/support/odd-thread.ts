@@ -2,17 +2,17 @@
  * The analysis thread for tests: a message may ask in a header field for what a hostile one would make a parser do.
  * Everything else is analysed as always.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import run, { type ThreadTask } from '../../src/process/thread.ts';
 
 export const ODD_THREAD = import.meta.url;
 
 /**
- * A message with this field hangs the thread, fills its memory, throws, or waits until there is such a file. Threads
- * whose URL has a query wait for another file: the query is the end of its name.
+ * A message with this field hangs the thread, fills its memory, throws, waits until there is such a file, or hangs once
+ * and makes the file. Threads whose URL has a query wait for another file: the query is the end of its name.
  */
-export type Oddity = 'hang' | 'allocate' | 'throw' | `wait ${string}`;
+export type Oddity = 'hang' | 'allocate' | 'throw' | `wait ${string}` | `once ${string}`;
 
 export function oddMessage(subject: string, oddity: Oddity): Buffer {
   return Buffer.from(
@@ -39,5 +39,9 @@ async function misbehave(wish: RegExpExecArray | null): Promise<void> {
     for (;;) hoard.push(new Array(10_000).fill({}));
   }
   const file = `${argument}${new URL(import.meta.url).search}`;
+  if (oddity === 'once' && !existsSync(file)) {
+    writeFileSync(file, '');
+    for (;;);
+  }
   while (oddity === 'wait' && !existsSync(file)) await sleep(10);
 }
