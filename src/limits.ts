@@ -154,10 +154,12 @@ export const LIMITS = {
   /** Notifications fetched in one call of Pub/Sub, which allows 1,000. */
   notificationsPulled: 500,
   pageSize: 1_000,
-  /** Hits of a search in the address book that are collected, so that they are counted and sorted. */
+  /** Hits of a search in the address book that are collected, counted, and put into the order asked for. More come by id. */
   addressBookHits: 5_000,
-  /** The same where an order is asked for. */
-  addressBookOrdered: 50_000,
+  /** Users that are looked at by id, where so many should fit that a page is soon full. */
+  addressBookRows: 20_000,
+  /** Hits that are collected to be sorted by id, where that was not so; of a list without a search, in any order. */
+  addressBookSorted: 50_000,
   /** Words of a search. */
   addressBookWords: 8,
   /** Larger messages are not put into JSON; they are downloaded. */

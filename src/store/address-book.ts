@@ -1,10 +1,10 @@
 /**
- * Searches in the address book. A directory of a million users answers in milliseconds, because a search never looks at
- * more rows than it must: words of three letters and more are found by a trigram index, and a bounded number of hits is
- * collected and sorted. Of a search with more hits pages are read in the order of an index, where hits are dense.
+ * Searches in the address book. A directory of a million users answers in milliseconds, because the rows that a search
+ * reads are bounded, whatever is searched for: words of three letters and more are found by a trigram index, and so
+ * many hits are collected, counted and sorted as somebody may read. Of more hits nothing but a page is read, by id.
  */
 import { type Expression, type RawBuilder, type SqlBool, sql } from 'kysely';
-import { LIMITS } from '../limits.ts';
+import { LIMITS, type Limits } from '../limits.ts';
 import type { Database } from './database.ts';
 import { USER_COLUMNS, type User } from './users.ts';
 
@@ -56,67 +56,118 @@ export interface UserOrder {
 
 export interface UserPage {
   users: (User & { siteName: string | null })[];
-  /** How many there are in all. Of a search exact up to a limit; above it the limit, or what this page proves. */
+  /** How many there are in all; of a search with very many hits a number that there are at least. */
   total: number;
 }
 
-/**
- * One stretch of what is found. Without an order it is that of names; but by id when there are so many hits that nobody
- * reads them all: sorting them would cost more than the answer is worth.
- */
+/** How much a search may read. */
+export type SearchBounds = Pick<Limits, 'addressBookHits' | 'addressBookRows' | 'addressBookSorted'>;
+
+interface Stretch {
+  where: RawBuilder<unknown>;
+  limit: number;
+  offset: number;
+}
+
+const BY_NAME: UserOrder = { column: 'name', descending: false };
+const BY_ID: UserOrder = { column: 'id', descending: false };
+
+/** One stretch of what is found, in this order or that of names. */
 export async function searchUsers(
   db: Database,
   filter: UserFilter,
   order: UserOrder[],
   limit: number,
   offset: number,
+  bounds: SearchBounds = LIMITS,
 ): Promise<UserPage> {
-  const where = sql.join(conditionsOf(filter), sql` and `);
-  const byName = { column: 'name', descending: false } as const;
-  const byId = { column: 'id', descending: false } as const;
-  const keys = [...(order.length === 0 ? [byName] : order), byId];
-  const direction = ({ descending }: UserOrder) => sql.raw(descending ? 'desc' : 'asc');
-  const sorted = sql.join(keys.map((key) => sql`${ORDER[key.column]} ${direction(key)}`));
-  const searches = wordsOf(filter).length > 0;
-  const most = searches && order.length === 0 ? LIMITS.addressBookHits : LIMITS.addressBookOrdered;
-  if ((await estimate(db, where)) <= LIMITS.addressBookOrdered) {
-    const columns = sql.join(
-      keys.map(({ column }, index) => sql`${ORDER[column]} as ${sql.ref(`k${index}`)}`),
-    );
-    const byKeys = sql.join(keys.map((key, index) => sql`${sql.ref(`k${index}`)} ${direction(key)}`));
-    // Without the fence the planner may take the order's index and, where it guessed wrong, read the whole table.
+  const stretch = { where: sql.join(conditionsOf(filter), sql` and `), limit, offset };
+  const keys = [...(order.length === 0 ? [BY_NAME] : order), BY_ID];
+  const { ids, total } =
+    wordsOf(filter).length === 0
+      ? await list(db, stretch, keys, bounds)
+      : await search(db, stretch, keys, bounds);
+  return { users: await usersOf(db, ids), total };
+}
+
+interface Found {
+  ids: number[];
+  total: number;
+}
+
+async function search(
+  db: Database,
+  stretch: Stretch,
+  keys: UserOrder[],
+  bounds: SearchBounds,
+): Promise<Found> {
+  const { where, limit, offset } = stretch;
+  // Where the estimate is far above, collecting would be in vain.
+  if ((await estimate(db, where)) <= 2 * bounds.addressBookHits) {
+    const few = await collect(db, stretch, keys, bounds.addressBookHits);
+    if (few !== null) return few;
+  }
+  // One more than asked for tells whether there is another page.
+  const page = (from: RawBuilder<unknown>): RawBuilder<unknown> =>
+    sql`select id from ${from} where ${where} order by id limit ${limit + 1} offset ${offset}`;
+  const first = await idsOf(
+    db,
+    page(sql`(select * from requester order by id limit ${bounds.addressBookRows}) as requester`),
+  );
+  if (first.length > limit) return atLeast(bounds.addressBookHits, first, stretch);
+  // The words never meet, or come late, or the page does.
+  const many = await collect(db, stretch, [BY_ID], bounds.addressBookSorted);
+  return many ?? atLeast(bounds.addressBookHits, await idsOf(db, page(sql`requester`)), stretch);
+}
+
+function atLeast(least: number, ids: number[], { limit, offset }: Stretch): Found {
+  const proven = ids.length === 0 ? 0 : offset + ids.length;
+  return { ids: ids.slice(0, limit), total: Math.max(least, proven) };
+}
+
+/** Whoever reads the whole directory needs its number: of a list it is always exact. */
+async function list(db: Database, stretch: Stretch, keys: UserOrder[], bounds: SearchBounds): Promise<Found> {
+  const { where, limit, offset } = stretch;
+  if ((await estimate(db, where)) <= bounds.addressBookSorted) {
+    const all = await collect(db, stretch, keys, bounds.addressBookSorted);
+    if (all !== null) return all;
+  }
+  const sorted = sql.join(keys.map((key) => sql`${ORDER[key.column]} ${directionOf(key)}`));
+  const ids = await idsOf(
+    db,
+    sql`select id from requester where ${where} order by ${sorted} limit ${limit} offset ${offset}`,
+  );
+  const { rows } = await sql<{
+    count: number;
+  }>`select count(*) as count from requester where ${where}`.execute(db);
+  return { ids, total: rows[0]!.count };
+}
+
+/** A stretch of all that is found, counted and sorted; null when there are more than `most`. */
+async function collect(
+  db: Database,
+  { where, limit, offset }: Stretch,
+  keys: UserOrder[],
+  most: number,
+): Promise<Found | null> {
+  const columns = sql.join(keys.map(({ column }, index) => sql`${ORDER[column]} as ${sql.ref(`k${index}`)}`));
+  const byKeys = sql.join(keys.map((key, index) => sql`${sql.ref(`k${index}`)} ${directionOf(key)}`));
+  return await db.transaction().execute(async (tx) => {
+    // For a limit of hits the planner likes to read the table from its beginning, and where it guessed wrong, to its end.
+    await sql`set local enable_seqscan = off`.execute(tx);
+    // Without the fence it may take the order's index, likewise.
     const { rows } = await sql<{ id: number | null; total: number }>`
       with found as materialized (select requester.id, ${columns} from requester where ${where} limit ${most + 1})
       select page.id, counted.total from (select count(*) as total from found) counted left join lateral (
         select id from found order by ${byKeys} limit ${limit} offset ${offset}) page
-        on counted.total <= ${most}`.execute(db);
-    const total = Number(rows[0]!.total);
-    if (total <= most)
-      return {
-        users: await usersOf(
-          db,
-          rows.flatMap(({ id }) => id ?? []),
-        ),
-        total,
-      };
-  }
-  if (!searches) {
-    const [ids, { count }] = [
-      await idsOf(
-        db,
-        sql`select id from requester where ${where} order by ${sorted} limit ${limit} offset ${offset}`,
-      ),
-      (await sql<{ count: number }>`select count(*) as count from requester where ${where}`.execute(db))
-        .rows[0]!,
-    ];
-    return { users: await usersOf(db, ids), total: Number(count) };
-  }
-  // One more than asked for tells whether there is another page.
-  const indexed = order.length === 0 ? sql`requester.id` : sorted;
-  const dense = sql`select id from requester where ${where} order by ${indexed} limit ${limit + 1} offset ${offset}`;
-  const ids = await idsOf(db, dense);
-  const proven = ids.length === 0 ? 0 : offset + ids.length;
-  return { users: await usersOf(db, ids.slice(0, limit)), total: Math.max(most, proven) };
+        on counted.total <= ${most}`.execute(tx);
+    const { total } = rows[0]!;
+    return total > most ? null : { ids: rows.flatMap(({ id }) => id ?? []), total };
+  });
+}
+
+function directionOf({ descending }: UserOrder): RawBuilder<unknown> {
+  return sql.raw(descending ? 'desc' : 'asc');
 }
 
 /** How many rows the planner expects, from its sample of the table. */
@@ -145,10 +196,10 @@ async function usersOf(db: Database, ids: number[]): Promise<UserPage['users']> 
 }
 
 function wordsOf({ search }: UserFilter): string[] {
-  return (search ?? '')
-    .split(/\s+/)
-    .filter((word) => word !== '')
-    .slice(0, LIMITS.addressBookWords);
+  const words = (search ?? '').split(/\s+/).filter((word) => word !== '');
+  // A dash between two words is in no index, and nobody looks for it.
+  const telling = words.filter((word) => /[\p{L}\p{N}]/u.test(word));
+  return (telling.length > 0 ? telling : words.slice(0, 1)).slice(0, LIMITS.addressBookWords);
 }
 
 function conditionsOf(filter: UserFilter): Expression<SqlBool>[] {
@@ -164,9 +215,9 @@ function conditionsOf(filter: UserFilter): Expression<SqlBool>[] {
   equals('linked_user_id', filter.linkedUserId);
   if (filter.role !== undefined) {
     const role = String(filter.role);
-    // The list is taken apart only where the number is somewhere in it.
-    narrow.push(sql`requester.role_list like ${`%${role}%`}`);
-    narrow.push(sql`${role} = any(regexp_split_to_array(requester.role_list, '\\s*,\\s*'))`);
+    // As its index has it.
+    narrow.push(sql`requester.role_list <> ''`);
+    narrow.push(sql`regexp_split_to_array(requester.role_list, '\\s*,\\s*') @> array[${role}]`);
   }
   if (filter.approversOnly === true) narrow.push(sql`requester.is_approver`);
   if (filter.integration !== undefined)
@@ -186,24 +237,35 @@ function conditionsOf(filter: UserFilter): Expression<SqlBool>[] {
   return conditions;
 }
 
-/** A trigram index needs three letters; less is the beginning of a word, or alone that of a name. */
+/**
+ * What a trigram index finds anywhere: three letters, two before what is none, or one after it. For less, as for
+ * punctuation alone, it would read all that it has.
+ */
+const TRIGRAM = /[\p{L}\p{N}]{3}|[\p{L}\p{N}]{2}[^\p{L}\p{N}]|[^\p{L}\p{N}][\p{L}\p{N}]/u;
+
+function isShort(word: string): boolean {
+  return [...word].length < 3 || !TRIGRAM.test(word);
+}
+
+/** What is too short for the index is the beginning of a word; alone, that of a name. */
 function searchConditions(filter: UserFilter): RawBuilder<SqlBool>[] {
   const words = wordsOf(filter);
   const number = filter.phones === true && words.length > 1 ? wholeNumber(words) : null;
   if (number !== null) return [sql`requester.phones like ${`%${number}%`}`];
-  const alone = words.every((word) => [...word].length < 3);
-  return words.map((word, index) => {
+  return words.map((word) => {
     const text = word.replace(/[\\%_]/g, '\\$&');
-    const digits = word.replace(/\D/g, '');
-    const inPhones =
-      filter.phones === true && digits.length >= 3
-        ? sql<SqlBool>` or requester.phones like ${`%${digits}%`}`
-        : sql``;
-    if (alone && index === 0)
-      return sql<SqlBool>`lower(requester.name) collate "C" like lower(${`${text}%`})`;
-    const pattern = [...word].length < 3 ? `% ${text}%` : `%${text}%`;
-    return sql<SqlBool>`(requester.words like lower(${pattern})${inPhones})`;
+    if (!isShort(word))
+      return sql<SqlBool>`(requester.words like lower(${`%${text}%`})${inPhones(word, filter)})`;
+    return words.length === 1
+      ? sql<SqlBool>`lower(requester.name) collate "C" like lower(${`${text}%`})`
+      : sql<SqlBool>`requester.words like lower(${`% ${text}%`})`;
   });
+}
+
+function inPhones(word: string, filter: UserFilter): RawBuilder<unknown> {
+  const digits = word.replace(/\D/g, '');
+  if (filter.phones !== true || digits.length < 3) return sql``;
+  return sql` or requester.phones like ${`%${digits}%`}`;
 }
 
 /** The digits of a number that was written with blanks in it, as +49 (30) 555-0137; null when it is none. */

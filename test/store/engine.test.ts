@@ -127,7 +127,8 @@ describe('embedded database', () => {
       `select current_setting('fsync') fsync, current_setting('full_page_writes') full_page_writes,
         current_setting('synchronous_commit') synchronous_commit, current_setting('data_checksums') checksums,
         current_setting('listen_addresses') addresses, current_setting('server_encoding') encoding,
-        current_setting('timezone') timezone, lower('ÀΣ') lowered, 'a' < 'B' as by_language`,
+        current_setting('timezone') timezone, lower('ÀΣ') lowered, 'a' < 'B' as by_language,
+        (select datctype from pg_database where datname = current_database()) letters`,
     );
     expect(settings).toEqual({
       fsync: 'on',
@@ -139,6 +140,7 @@ describe('embedded database', () => {
       timezone: 'UTC',
       lowered: 'àσ',
       by_language: false,
+      letters: 'C.UTF-8',
     });
     expect((await stat(engine.connection.host)).mode & 0o077).toBe(0);
     expect((await stat(join(engine.folder, 'pgdata'))).mode & 0o077).toBe(0);

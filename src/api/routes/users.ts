@@ -41,9 +41,12 @@ const NO_SUCH = 'Without effect: Penstock has no such records.';
 const NO_AGENT = 'Without effect: API clients are no agents.';
 
 const Query = Type.Object({
-  ...listQuery([...ORDER_FIELDS.keys()].join(', '), 'name, and id when there are very many hits'),
+  ...listQuery(
+    [...ORDER_FIELDS.keys()].join(', '),
+    `name; a search with more than some ${LIMITS.addressBookHits} hits comes by id, whatever is asked for`,
+  ),
   search: text(
-    'Words that must all occur in name or address. One or two letters alone: names that begin so.',
+    'Words that must all occur in name or address. One or two letters: words that begin so, or alone names.',
   ),
   advanced_search: text('Without effect.'),
   search_phonenumbers: flag('Search phone numbers too, by three digits or more.'),
@@ -104,7 +107,7 @@ const Page = Type.Object(
     page_no: Type.Optional(Type.Integer()),
     page_size: Type.Optional(Type.Integer()),
     record_count: Type.Integer({
-      description: `Over all pages; of a search with more than ${LIMITS.addressBookHits} hits at least so many.`,
+      description: `Over all pages; of a search with more than some ${LIMITS.addressBookHits} hits at least so many. Without a search exact.`,
     }),
     users: Type.Array(HaloUser),
   },

@@ -80,7 +80,8 @@ export function serverMark(version: string, extra: Record<string, string>): stri
 
 /**
  * Arguments of `initdb`. The builtin locale sorts by code point and knows Unicode's letters (lower, upper),
- * the same on every machine: no index breaks when the system's locales change.
+ * the same on every machine: no index breaks when the system's locales change. Trigrams alone ask the system what a
+ * letter is, and in C it knows those of English; every Linux has C.UTF-8.
  */
 export function initArguments(pgdata: string): string[] {
   return [
@@ -88,6 +89,7 @@ export function initArguments(pgdata: string): string[] {
     `--username=${NAME}`,
     '--encoding=UTF8',
     '--locale=C',
+    ...(process.platform === 'linux' ? ['--lc-ctype=C.UTF-8'] : []),
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
     '--auth-local=peer',

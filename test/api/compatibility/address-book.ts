@@ -59,8 +59,10 @@ function listCall(path: string): Call<null> {
     query: {
       search: ask(
         'ann lee',
-        'Words that must all occur in name or address. One or two letters alone: names that begin so. Above ' +
-          `${LIMITS.addressBookHits} hits without \`order\` they come by id, and \`record_count\` is that number, or what the page proves.`,
+        'Words that must all occur in name or address, punctuation between them aside. One or two letters: words that begin ' +
+          `so, or alone names. Above some ${LIMITS.addressBookHits} hits users come by id, and \`record_count\` is that ` +
+          'number, or what the page proves; page follows page all the same. A search reads a bounded number of users, but a ' +
+          'page far behind so many more hits takes the longer, the farther.',
       ),
       advanced_search: not(UNDOCUMENTED),
       search_phonenumbers: asking<null>(() => `/api${path}?search=555-0199`)(
@@ -117,7 +119,13 @@ function listCall(path: string): Call<null> {
         `At most ${LIMITS.pageSize}, without \`pageinate\` ignored.`,
       ),
       count: ask('1'),
-      order: ask('emailaddress', 'An unknown field is refused; ties are broken by id.'),
+      order: ask(
+        'emailaddress',
+        'An unknown field is refused; ties are broken by id. A search with more than some ' +
+          `${LIMITS.addressBookHits} hits comes by id, whatever is asked for. Without a search the order is always kept and ` +
+          '`record_count` exact; above ' +
+          `${LIMITS.addressBookSorted} users that takes longer, least by id, name or emailaddress.`,
+      ),
       orderdesc: byClient('')('true'),
       ...orders,
     },
