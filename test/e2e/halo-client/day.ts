@@ -110,7 +110,7 @@ export async function* administratorsDay(desk: Desk, world: World): AsyncGenerat
       usetls: false,
       username: 'orders',
       password: desk.password,
-      enabled: true,
+      enabled: false,
       unmatched_users: 2,
     },
   ]);
@@ -120,7 +120,7 @@ export async function* administratorsDay(desk: Desk, world: World): AsyncGenerat
   );
 
   const again = await halo.post('/api/Mailbox', [support]);
-  const mailboxes = await halo.get<Item[]>('/api/Mailbox');
+  const mailboxes = await halo.get<Item[]>('/api/Mailbox?showall=true');
   yield row(
     'the request again',
     `${again.id === supportBox.id ? 'the same' : 'another'} mailbox; ${mailboxes.length} in all`,
@@ -171,6 +171,9 @@ export async function* administratorsDay(desk: Desk, world: World): AsyncGenerat
     tests.push(`${name} ${ok === true ? 'ok' : message}`);
   }
   yield row('test them', tests.join(', '));
+
+  const switchedOn = await halo.post('/api/Mailbox', [{ id: ordersBox.id, enabled: true }]);
+  yield row('the other mailbox too', `${switchedOn.name} is ${switchedOn.enabled ? 'on' : 'off'}`);
 
   world.arrives('support', mail('Ann Lee <ann@customer.example>', 'Printer', 'It is on fire.'));
   world.arrives('support', mail('News <news@list.example>', 'NEWSLETTER 7', 'Buy!'));
