@@ -17,6 +17,12 @@ export interface WorkerTask {
 
 type Handler = (task: unknown) => unknown;
 
+/**
+ * The pool's library loads this by require(). Without this mark Node makes a facade of the module then, and a thread that
+ * is ended at that moment takes the whole process with it: an assertion in Node's CreateRequiredModuleFacade.
+ */
+export const __esModule = true;
+
 // From the start of the thread on, so that the first message does not wait for it.
 const loading = import((workerData as { module: string }).module) as Promise<{ default: Handler }>;
 // Awaited below; this only keeps a failure from being called unhandled meanwhile.

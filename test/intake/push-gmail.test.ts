@@ -8,6 +8,7 @@ import { labCertificate } from '../support/graph-lab.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { startOauth } from '../support/oauth.ts';
 import { startPush } from '../support/push.ts';
+import { until } from '../support/site.ts';
 
 const ADDRESS = 'desk@example.com';
 const ACCOUNT = 'push@project.iam.gserviceaccount.com';
@@ -63,7 +64,9 @@ it('Gmail tells of mail, and it comes into the ledger once, however often it tel
   await gmail.untilStored('told');
   await gmail.settled();
   expect(gmail.answers).toEqual([204, 204, 204]);
-  expect(gmail.toldOf('mailbox.listed').find(({ added }) => added > 0)).toMatchObject({ by: 'notification' });
+  const listing = () => gmail.toldOf('mailbox.listed').find(({ added }) => added > 0);
+  await until(() => listing() !== undefined);
+  expect(listing()).toMatchObject({ by: 'notification' });
   expect(await gmail.row()).toMatchObject({ notified_at: expect.any(Date) });
 });
 
