@@ -64,6 +64,8 @@ export interface ClaimedDelivery {
  */
 export async function claimDeliveries(db: Database, destinationId: number): Promise<ClaimedDelivery[]> {
   return await db.transaction().execute(async (tx) => {
+    // By a statement of its own: one that waits for a lock counts what there was before it waited.
+    await sql`select 1 from destination where id = ${destinationId} for update`.execute(tx);
     const { rows: slots } = await sql<{ free: number; seconds: number }>`
       select (case when consecutive_failures > 0 then 1 else (settings->>'concurrency')::int end
           - (select count(*) from delivery where destination_id = destination.id and state = 'pending'
@@ -71,8 +73,7 @@ export async function claimDeliveries(db: Database, destinationId: number): Prom
         (settings->>'timeoutSeconds')::int * 5 + ${LIMITS.deliveryClaimSeconds}::int as seconds
       from destination
       where id = ${destinationId} and enabled and deleted_at is null
-        and (open_until is null or open_until <= now())
-      for update`.execute(tx);
+        and (open_until is null or open_until <= now())`.execute(tx);
     const [slot] = slots;
     if (slot === undefined || slot.free <= 0) return [];
     const { rows } = await sql<ClaimedDelivery>`

@@ -149,6 +149,9 @@ describe('several folders', () => {
     });
     // The same session hears of new mail in a folder that is there, and looks for the missing one again.
     for (const [index, subject] of ['c', 'd'].entries()) {
+      await expect
+        .poll(() => intake.server.countCommands('IDLE'), { timeout: 20_000 })
+        .toBeGreaterThanOrEqual(index + 1);
       intake.deliver([subject]);
       await expect
         .poll(async () => (await stateOf(intake)).consecutive_errors, { timeout: 20_000 })
