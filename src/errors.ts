@@ -160,6 +160,19 @@ export const ERROR_KINDS = {
 
 export type ErrorCode = keyof typeof ERROR_KINDS;
 
+/**
+ * The provider of the tokens has refused, and only a person can mend that. The refusal is remembered with the credential,
+ * so looking again costs no request; it is how a process learns that somebody has mended it.
+ */
+export const TOKEN_REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  'sign_in_needed',
+  'consent_needed',
+  'credential_expired',
+  'credential_refused',
+  'application_unknown',
+  'token_request_refused',
+]);
+
 /** What to do about an error of which only the code was kept; null when there is none, or none of this version's. */
 export function hintFor(code: string | null): string | null {
   return code !== null && Object.hasOwn(ERROR_KINDS, code) ? ERROR_KINDS[code as ErrorCode].hint : null;

@@ -1,5 +1,5 @@
 /** How long to wait after a failed session. Pure: timers belong to the poller. */
-import type { ErrorCode, PenstockError } from '../errors.ts';
+import { type ErrorCode, type PenstockError, TOKEN_REFUSALS } from '../errors.ts';
 
 export interface BackoffState {
   /** Failures in a row, short-lived sessions included. */
@@ -10,21 +10,9 @@ export interface BackoffState {
 
 export const NO_FAILURES: BackoffState = { failures: 0, refusals: 0 };
 
-/**
- * The provider of the tokens has refused, and only a person can mend that. The refusal is remembered with the credential,
- * so looking again costs no request; it is how a process learns that somebody has mended it.
- */
-const FINAL: ReadonlySet<ErrorCode> = new Set([
-  'sign_in_needed',
-  'consent_needed',
-  'credential_expired',
-  'credential_refused',
-  'application_unknown',
-  'token_request_refused',
-]);
 /** Who we are is not good enough; asking often makes it worse. */
 export const REFUSALS: ReadonlySet<ErrorCode> = new Set([
-  ...FINAL,
+  ...TOKEN_REFUSALS,
   'auth_failed',
   'permission_denied',
   'mailbox_missing',
@@ -63,7 +51,7 @@ export function backOff(
   const failures = livedMs >= STABLE_MS ? 1 : before.failures + 1;
   if (REFUSALS.has(error.code)) {
     const refusals = before.refusals + 1;
-    if (FINAL.has(error.code))
+    if (TOKEN_REFUSALS.has(error.code))
       return { state: { failures, refusals }, waitMs: jittered(MAX_MS, random), blocked: true };
     const blocked = refusals >= REFUSALS_BEFORE_BLOCK;
     const waitMs = blocked ? BLOCKED_MS : jittered(BUSY_MS, random);

@@ -1,5 +1,5 @@
 /** What becomes of a mail that could not be sent. Pure: the caller has the clock and the dice. */
-import type { ErrorCode, PenstockError } from '../errors.ts';
+import { type ErrorCode, type PenstockError, TOKEN_REFUSALS } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 
 export interface Attempt {
@@ -31,12 +31,7 @@ const OF_MAILBOX: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'auth_failed',
   'permission_denied',
   'mailbox_missing',
-  'sign_in_needed',
-  'consent_needed',
-  'credential_expired',
-  'credential_refused',
-  'application_unknown',
-  'token_request_refused',
+  ...TOKEN_REFUSALS,
   'server_busy',
   'connection_lost',
   'stalled',
@@ -55,12 +50,7 @@ const BEFORE_REQUEST: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'dns_failed',
   'connect_failed',
   'tls_failed',
-  'sign_in_needed',
-  'consent_needed',
-  'credential_expired',
-  'credential_refused',
-  'application_unknown',
-  'token_request_refused',
+  ...TOKEN_REFUSALS,
 ]);
 
 /** Whether an error says for certain that the server did not send the mail. */

@@ -88,13 +88,7 @@ export async function lockEmailStores(tx: Tx, ids: readonly number[]): Promise<v
 /** For a change: until the commit nobody claims its mails or changes it. */
 export async function lockEmailStore(tx: Tx, id: number): Promise<EmailStoreRow | null> {
   await lockEmailStores(tx, [id]);
-  const row = await tx
-    .selectFrom('email_store')
-    .selectAll()
-    .where('id', '=', id)
-    .where('deleted_at', 'is', null)
-    .executeTakeFirst();
-  return row ?? null;
+  return await findEmailStore(tx, id);
 }
 
 export async function findEmailStore(db: Database | Tx, id: number): Promise<EmailStoreRow | null> {
