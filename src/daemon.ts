@@ -129,7 +129,7 @@ async function startParts(
     raw: runtime.raw,
     events,
     enqueue: (kind, mailboxId, emails) => work.enqueue(kind, mailboxId, emails),
-    pressure: makePressure(runtime.db, runtime.raw),
+    pressure: makePressure(runtime.db, runtime.raw.files),
   };
   const { leaseSeconds, connectionsPerHost: connections, connectsPerMinute } = config.poller;
   const budget = new ConnectionBudget({ connections, connectsPerMinute });

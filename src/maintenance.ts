@@ -48,9 +48,9 @@ export class Maintenance {
   }
 
   async run(): Promise<void> {
-    await this.#raw.removeLeftovers(LEFTOVER_MS);
+    await this.#raw.files.removeLeftovers(LEFTOVER_MS);
     if (this.#runs++ % RUNS_PER_ORPHAN_SEARCH === 0) {
-      const files = await this.#raw.removeOrphans(LEFTOVER_MS);
+      const files = await this.#raw.files.removeOrphans(LEFTOVER_MS);
       if (files > 0) this.#events.emit('raw.orphans_removed', { files });
     }
     if (this.#processedDays === 0) return;
@@ -58,7 +58,8 @@ export class Maintenance {
     let raw = 0;
     for (let more = true; more && !this.#stopped; ) {
       const purged = await purgeProcessed(this.#db, this.#processedDays);
-      for (const sha256 of purged.files) await this.#raw.removeFile(sha256);
+      for (const sha256 of purged.files) await this.#raw.files.removeFile(sha256);
+      await this.#raw.files.removePacks(purged.packs);
       emails += purged.emails;
       raw += purged.raw;
       more = purged.more;

@@ -220,6 +220,7 @@ export class FolderSync implements FolderPass {
     const { context, held, folder, view } = this;
     const { mailbox, leaseToken } = held;
     const started = performance.now();
+    const durable = await this.#settle(items);
     crashPoint('before-commit');
     const result = await commitIntake(context.db, {
       mailboxId: mailbox.id,
@@ -229,7 +230,7 @@ export class FolderSync implements FolderPass {
       source: mailbox.kind,
       dropCopies: mailbox.settings.dedup === 'content',
       dispose: mailbox.settings.after !== 'leave',
-      items,
+      items: durable,
       cursor,
     });
     crashPoint('after-commit');
@@ -253,6 +254,17 @@ export class FolderSync implements FolderPass {
       ),
       milliseconds: Math.round(performance.now() - started),
     });
+  }
+
+  /** Many small messages become one file before their rows are committed. */
+  async #settle(items: IntakeItem[]): Promise<IntakeItem[]> {
+    const raws = items.flatMap(({ result }) => (result.state === 'stored' ? [result.raw] : []));
+    const settled = (await this.context.raw.settle(raws)).values();
+    return items.map((item) =>
+      item.result.state === 'stored'
+        ? { ...item, result: { state: 'stored', raw: settled.next().value! } }
+        : item,
+    );
   }
 
   /** Bytes for listed messages, or the reason why there are none. */

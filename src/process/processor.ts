@@ -251,5 +251,9 @@ export class Processor {
 }
 
 function lostBytes({ id, rawSha256 }: ClaimedEmail): AnalysisFailure {
-  return { id, code: 'raw_missing', message: `No bytes are stored for ${rawSha256.toString('hex')}.` };
+  return {
+    id,
+    code: 'raw_missing',
+    message: `No bytes are stored for ${rawSha256.toString('hex')}, or they have changed.`,
+  };
 }

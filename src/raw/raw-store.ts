@@ -1,43 +1,41 @@
 /**
- * Raw messages, addressed by SHA-256. Small ones are rows in PostgreSQL and committed with their ledger row;
- * larger ones are files, complete and fsynced before the row that names them is written.
+ * Raw messages, addressed by SHA-256. A few small ones are rows in PostgreSQL and committed with their ledger rows;
+ * many small ones of a batch are one file, and each larger one is a file: complete and fsynced before the rows that name
+ * it are written.
  */
-import { createHash, hash, randomUUID } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { sql } from 'kysely';
 import { fail } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { headerDigest } from '../message/header-block.ts';
 import type { Database } from '../store/database.ts';
 import type { RawBytes } from '../store/intake.ts';
+import { readPack } from './pack.ts';
+import { RawFiles } from './raw-files.ts';
 import { RecentRaw } from './recent-raw.ts';
 
 /** The bytes of a message as a reader gets them: small ones at hand, large ones as a file to stream. */
 export type RawLocation = { inline: Buffer } | { file: string };
 
-const DIGEST = /^[0-9a-f]{64}$/;
-const DIGESTS_AT_ONCE = 1_000;
-/** No commit comes later after its file. */
-const JUST_WRITTEN_MS = 60 * 60_000;
+type Row = { sha256: Buffer; size: number; bytes: Buffer | null; pack: string | null; offset: number | null };
 
 export class RawStore {
+  readonly files: RawFiles;
   readonly #db: Database;
-  readonly #directory: string;
   readonly #recent = new RecentRaw(LIMITS.recentRawBytes);
 
   constructor(db: Database, dataDirectory: string) {
     this.#db = db;
-    this.#directory = join(dataDirectory, 'raw');
+    this.files = new RawFiles(db, dataDirectory);
   }
 
   async start(): Promise<void> {
-    await mkdir(join(this.#directory, 'tmp'), { recursive: true, mode: 0o700 });
+    await this.files.start();
   }
 
-  /** Prepares bytes at hand. They become durable with the intake commit, or before it when they are large. */
+  /** Prepares bytes at hand. They become durable with the intake commit, or before it: see {@link settle}. */
   async put(bytes: Buffer): Promise<RawBytes> {
     if (bytes.length > LIMITS.inlineRawBytes)
       return await this.putStream(Readable.from([bytes]), bytes.length);
@@ -51,7 +49,7 @@ export class RawStore {
    * the stream's own error; nothing is left behind then.
    */
   async putStream(source: Readable, maxBytes: number): Promise<RawBytes> {
-    const temporary = join(this.#directory, 'tmp', randomUUID());
+    const temporary = this.files.temporary();
     const handle = await open(temporary, 'wx', 0o600);
     try {
       const digest = createHash('sha256');
@@ -72,12 +70,29 @@ export class RawStore {
       if (size <= LIMITS.inlineRawBytes && size === head.length) return inlineRaw(head);
       await handle.sync();
       const sha256 = digest.digest();
-      await this.#place(temporary, sha256);
-      return { sha256, headerSha256: headerDigest(head), size, inline: null };
+      await this.files.place(temporary, sha256);
+      return { sha256, headerSha256: headerDigest(head), size, inline: null, pack: null };
     } finally {
       await handle.close();
       await rm(temporary, { force: true });
     }
+  }
+
+  /**
+   * To be called before a batch is committed: what is too much for the database becomes one file, durable when this
+   * returns. Gives the same messages back, in their order, as they are to be committed.
+   */
+  async settle(raws: readonly RawBytes[]): Promise<RawBytes[]> {
+    const inline = raws.flatMap(({ sha256, inline }) => (inline === null ? [] : [{ sha256, bytes: inline }]));
+    if (
+      inline.length < 2 ||
+      inline.reduce((sum, { bytes }) => sum + bytes.length, 0) <= LIMITS.inlineRawBytes
+    )
+      return [...raws];
+    const places = (await this.files.writePack(inline)).values();
+    return raws.map((raw) =>
+      raw.inline === null ? raw : { ...raw, inline: null, pack: places.next().value ?? null },
+    );
   }
 
   /** Where the bytes of these messages are, by hex digest. Fails with `raw_missing` when a row is missing. */
@@ -100,9 +115,16 @@ export class RawStore {
       if (bytes === null) stored.push(digest);
       else found.set(hex, { inline: bytes });
     }
-    for (const row of stored.length === 0 ? [] : await this.#read(stored)) {
-      const inline = row.bytes;
-      found.set(row.sha256.toString('hex'), inline === null ? { file: this.#path(row.sha256) } : { inline });
+    if (stored.length === 0) return found;
+    const packed = new Map<string, Row[]>();
+    for (const row of await this.#read(stored)) {
+      if (row.pack === null)
+        found.set(row.sha256.toString('hex'), row.bytes === null ? this.#file(row) : { inline: row.bytes });
+      else packed.set(row.pack, [...(packed.get(row.pack) ?? []), row]);
+    }
+    for (const [pack, rows] of packed) {
+      for (const [index, bytes] of (await this.#readPack(pack, rows)).entries())
+        if (isWhole(rows[index]!, bytes)) found.set(rows[index]!.sha256.toString('hex'), { inline: bytes });
     }
     return found;
   }
@@ -130,112 +152,35 @@ export class RawStore {
     return createReadStream(location.file);
   }
 
-  /** Free bytes where large messages go. */
-  async freeBytes(): Promise<number> {
-    const { bavail, bsize } = await statfs(this.#directory);
-    return bavail * bsize;
-  }
-
-  /** Removes what a crash left in the temporary folder. Files of running transfers are younger. */
-  async removeLeftovers(olderThanMs: number): Promise<number> {
-    const folder = join(this.#directory, 'tmp');
-    let removed = 0;
-    for (const name of await readdir(folder)) {
-      const path = join(folder, name);
-      const info = await stat(path).catch(() => null);
-      if (info === null || Date.now() - info.mtimeMs < olderThanMs) continue;
-      await rm(path, { force: true });
-      removed += 1;
-    }
-    return removed;
-  }
-
-  /**
-   * Deletes the file of a message whose row is gone. A file that was written lately is kept: the same message came
-   * again, and its new row is about to name it.
-   */
-  async removeFile(sha256: Buffer): Promise<void> {
-    await this.#removeOld(this.#path(sha256), JUST_WRITTEN_MS);
-  }
-
-  /**
-   * Removes files that no row names: their commit failed, or a crash came before it. One that is younger than
-   * `olderThanMs` may be about to be named.
-   */
-  async removeOrphans(olderThanMs: number): Promise<number> {
-    let removed = 0;
-    for (const folder of await readdir(this.#directory)) {
-      if (!/^[0-9a-f]{2}$/.test(folder)) continue;
-      const names = (await readdir(join(this.#directory, folder))).filter((name) => DIGEST.test(name));
-      for (let at = 0; at < names.length; at += DIGESTS_AT_ONCE) {
-        for (const sha256 of await this.#unnamed(names.slice(at, at + DIGESTS_AT_ONCE)))
-          if (await this.#removeOld(this.#path(sha256), olderThanMs)) removed += 1;
-      }
-    }
-    return removed;
-  }
-
-  /** Those of these digests that no row has. */
-  async #unnamed(hexDigests: string[]): Promise<Buffer[]> {
-    const digests = hexDigests.map((hex) => Buffer.from(hex, 'hex'));
-    const rows = await this.#db
-      .selectFrom('raw_message')
-      .select('sha256')
-      .where('sha256', '=', sql<Buffer>`any(${digests}::bytea[])`)
-      .execute();
-    const named = new Set(rows.map(({ sha256 }) => sha256.toString('hex')));
-    return digests.filter((digest) => !named.has(digest.toString('hex')));
-  }
-
-  /**
-   * Removes a file unless it was written lately. It is put aside first: the same message may come again between the
-   * question and the removal, and then this is its new file, which goes back.
-   */
-  async #removeOld(path: string, olderThanMs: number): Promise<boolean> {
-    const isOld = async (file: string): Promise<boolean> => {
-      const info = await stat(file).catch(() => null);
-      return info !== null && Date.now() - info.mtimeMs >= olderThanMs;
-    };
-    if (!(await isOld(path))) return false;
-    const aside = join(this.#directory, 'tmp', randomUUID());
-    // Another process may be doing the same.
-    const isOurs = await rename(path, aside).then(
-      () => true,
-      () => false,
-    );
-    if (!isOurs) return false;
-    if (!(await isOld(aside))) {
-      await rename(aside, path);
-      return false;
-    }
-    await rm(aside, { force: true });
-    return true;
-  }
-
-  async #read(digests: Buffer[]): Promise<{ sha256: Buffer; bytes: Buffer | null }[]> {
+  async #read(digests: Buffer[]): Promise<Row[]> {
     return await this.#db
       .selectFrom('raw_message')
-      .select(['sha256', 'bytes'])
+      .select(['sha256', 'size', 'bytes', 'pack', 'pack_offset as offset'])
       .where('sha256', 'in', digests)
       .execute();
   }
 
-  #path(sha256: Buffer): string {
-    const hex = sha256.toString('hex');
-    return join(this.#directory, hex.slice(0, 2), hex);
-  }
-
-  async #place(temporary: string, sha256: Buffer): Promise<void> {
-    const path = this.#path(sha256);
-    const folder = dirname(path);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await rename(temporary, path);
-    for (const directory of [folder, this.#directory]) {
-      const handle = await open(directory, 'r');
-      await handle.sync();
-      await handle.close();
+  /** None when the file is missing: that concerns its messages, not whoever asks for others too. */
+  async #readPack(pack: string, rows: readonly Row[]): Promise<Buffer[]> {
+    try {
+      return await readPack(
+        this.files.packPath(pack),
+        rows.map(({ offset, size }) => ({ offset: offset!, size })),
+      );
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
     }
   }
+
+  #file({ sha256 }: Row): RawLocation {
+    return { file: this.files.path(sha256) };
+  }
+}
+
+/** A file can be cut or changed without the database knowing. */
+function isWhole({ sha256 }: Row, bytes: Buffer): boolean {
+  return hash('sha256', bytes, 'buffer').equals(sha256);
 }
 
 function inlineRaw(bytes: Buffer): RawBytes {
@@ -244,5 +189,6 @@ function inlineRaw(bytes: Buffer): RawBytes {
     headerSha256: headerDigest(bytes),
     size: bytes.length,
     inline: bytes,
+    pack: null,
   };
 }

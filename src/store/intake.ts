@@ -6,19 +6,22 @@ import { sql } from 'kysely';
 import { LIMITS } from '../limits.ts';
 import { toStorableText } from '../message/storable.ts';
 import type { TraceEvent } from '../observe/trace.ts';
+import type { PackPlace } from '../raw/pack.ts';
 import type { Database, Tx } from './database.ts';
 import { saveCursor } from './folders.ts';
 import { requireLease } from './leases.ts';
 import type { LedgerState } from './states.ts';
 import { storableJson } from './storable-json.ts';
 
-/** Bytes that are ready to be committed: inline, or already fsynced in a file named after the digest. */
+/** Bytes that are ready to be committed: inline, or already fsynced, in a pack or in a file named after the digest. */
 export interface RawBytes {
   sha256: Buffer;
   headerSha256: Buffer;
   size: number;
   /** Null when the bytes are in a file. */
   inline: Buffer | null;
+  /** Set when that file is a pack. */
+  pack: PackPlace | null;
 }
 
 /** What became of one listed message. */
@@ -135,10 +138,13 @@ async function insertRaw(tx: Tx, items: IntakeItem[]): Promise<void> {
   }
   const all = Buffer.concat(raws.flatMap((raw) => (raw.inline === null ? [] : [raw.inline])));
   await sql`
-    insert into raw_message (sha256, size, place, bytes)
-    select sha256, size, case when start is null then 'file' else 'inline' end, substr(${all}::bytea, start, size)
-    from unnest(${raws.map((raw) => raw.sha256)}::bytea[], ${raws.map((raw) => raw.size)}::int[],
-                ${offsets}::int[]) as raw (sha256, size, start)
+    insert into raw_message (sha256, size, place, bytes, pack, pack_offset)
+    select sha256, size,
+      case when start is not null then 'inline' when pack is not null then 'pack' else 'file' end,
+      substr(${all}::bytea, start, size), pack, pack_offset
+    from unnest(${raws.map((raw) => raw.sha256)}::bytea[], ${raws.map((raw) => raw.size)}::int[], ${offsets}::int[],
+                ${raws.map((raw) => raw.pack?.pack ?? null)}::uuid[],
+                ${raws.map((raw) => raw.pack?.offset ?? null)}::int[]) as raw (sha256, size, start, pack, pack_offset)
     -- Bytes that are there stay there: this locks the row, and makes it young, against removal by age.
     on conflict (sha256) do update set created_at = now()
       where raw_message.created_at < now() - interval '1 hour'`.execute(tx);

@@ -9,12 +9,12 @@ const BATCH = 5_000;
 
 /**
  * Removes finished records older than `days`, their traces, and raw messages that no record names any more.
- * Returns the counts and the digests whose files can go. Runs in bounded steps; call again while it is full.
+ * Returns the counts, the digests whose files can go, and packs that may have become empty. Runs in bounded steps; call again while it is full.
  */
 export async function purgeProcessed(
   db: Database,
   days: number,
-): Promise<{ emails: number; raw: number; files: Buffer[]; more: boolean }> {
+): Promise<{ emails: number; raw: number; files: Buffer[]; packs: string[]; more: boolean }> {
   return await db.transaction().execute(async (tx) => {
     const { rows: emails } = await sql<{ ledger_id: number; raw_sha256: Buffer }>`
       delete from incoming_email where id in (
@@ -24,23 +24,24 @@ export async function purgeProcessed(
             where delivery.email_id = incoming_email.id and delivery.state in ('pending', 'dead'))
         order by id limit ${BATCH} for update skip locked)
       returning ledger_id, raw_sha256`.execute(tx);
-    if (emails.length === 0) return { emails: 0, raw: 0, files: [], more: false };
+    if (emails.length === 0) return { emails: 0, raw: 0, files: [], packs: [], more: false };
     await sql`delete from trace where ledger_id = any(${emails.map((row) => row.ledger_id)}::bigint[])`.execute(
       tx,
     );
     // Bytes stored a moment ago may belong to a batch that is about to name them: leave a day between. A batch that
     // has just come upon old bytes holds their row.
-    const { rows: raws } = await sql<{ sha256: Buffer; place: string }>`
+    const { rows: raws } = await sql<{ sha256: Buffer; place: string; pack: string | null }>`
       delete from raw_message where sha256 in (
         select sha256 from raw_message where sha256 = any(${emails.map((row) => row.raw_sha256)}::bytea[])
           and created_at < now() - interval '1 day'
           and not exists (select 1 from incoming_email where raw_sha256 = raw_message.sha256)
         for update skip locked)
-      returning sha256, place`.execute(tx);
+      returning sha256, place, pack`.execute(tx);
     return {
       emails: emails.length,
       raw: raws.length,
       files: raws.filter((row) => row.place === 'file').map((row) => row.sha256),
+      packs: [...new Set(raws.flatMap((row) => row.pack ?? []))],
       more: emails.length === BATCH,
     };
   });

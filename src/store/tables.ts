@@ -65,8 +65,10 @@ export interface Tables {
   raw_message: {
     sha256: Buffer;
     size: number;
-    place: 'inline' | 'file';
+    place: 'inline' | 'file' | 'pack';
     bytes: Buffer | null;
+    pack: string | null;
+    pack_offset: number | null;
     created_at: MadeAt;
   };
   ledger: {

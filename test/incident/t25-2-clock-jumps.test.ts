@@ -6,7 +6,6 @@ import { makePressure } from '../../src/intake/pressure.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { Events } from '../../src/observe/events.ts';
 import { RuleCache } from '../../src/process/rule-cache.ts';
-import type { RawStore } from '../../src/raw/raw-store.ts';
 import { saveRule } from '../../src/store/rules.ts';
 import { makeRule } from '../rule/fixtures.ts';
 import { expectExactlyOnce } from '../support/exactly-once.ts';
@@ -82,8 +81,8 @@ describe('T25.2 what is remembered for seconds is not remembered for hours when 
     const site = await Site.start({ backend: 'postgres' });
     vi.useFakeTimers({ toFake: ['Date', 'performance'], now: Date.now() });
     let free = 0;
-    const raw = { freeBytes: async () => free } as RawStore;
-    const pressure = makePressure(site.runtime.db, raw);
+    const files = { freeBytes: async () => free };
+    const pressure = makePressure(site.runtime.db, files);
     expect(await pressure()).toMatch(/disk/);
     free = 2 * LIMITS.diskFreeBytes;
     expect(await pressure()).toMatch(/disk/);

@@ -89,6 +89,7 @@ describe('facts of a database that answers', () => {
         headerSha256: Buffer.alloc(32, name),
         size: bytes.length,
         inline: bytes,
+        pack: null,
       };
     };
     const item = (key: string, result: IntakeItem['result']): IntakeItem => ({

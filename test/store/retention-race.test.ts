@@ -40,7 +40,8 @@ async function age(intake: Intake): Promise<void> {
 
 async function purge(intake: Intake): Promise<number> {
   const purged = await purgeProcessed(intake.db, 14);
-  for (const sha256 of purged.files) await intake.raw.removeFile(sha256);
+  for (const sha256 of purged.files) await intake.raw.files.removeFile(sha256);
+  await intake.raw.files.removePacks(purged.packs);
   return purged.raw;
 }
 

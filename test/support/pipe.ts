@@ -60,7 +60,7 @@ export class Pipe {
       raw: runtime.raw,
       events,
       enqueue: (kind, mailboxId, emails) => work.enqueue(kind, mailboxId, emails),
-      pressure: makePressure(runtime.db, runtime.raw),
+      pressure: makePressure(runtime.db, runtime.raw.files),
     };
     const supervisor = new Supervisor(context, {
       leaseSeconds: runtime.config.poller.leaseSeconds,
