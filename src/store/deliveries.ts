@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { type OutcomeEvent, streamOf } from '../deliver/event.ts';
 import { LIMITS } from '../limits.ts';
 import { toStorableText } from '../message/storable.ts';
+import { bigints, ints, jsons, texts } from './columns.ts';
 import type { Database, Tx } from './database.ts';
 import type { DeliveryState } from './states.ts';
 import { storableJson } from './storable-json.ts';
@@ -21,10 +22,10 @@ export async function queueDeliveries(tx: Tx, deliveries: readonly NewDelivery[]
   await sql`
     insert into delivery (destination_id, ledger_id, event, stream, email_id, ticket_id, payload)
     select item.destination_id, ledger_id, event, stream, email_id, ticket_id, payload
-    from unnest(${deliveries.map((one) => one.destinationId)}::int[], ${deliveries.map((one) => one.ledgerId)}::bigint[],
-      ${events.map(({ type }) => type)}::text[], ${events.map(streamOf)}::text[],
-      ${events.map(({ email }) => email.id)}::bigint[], ${events.map(({ ticket }) => ticket?.id ?? null)}::bigint[],
-      ${events.map(storableJson)}::json[]) with ordinality
+    from unnest(${ints(deliveries.map((one) => one.destinationId))}, ${bigints(deliveries.map((one) => one.ledgerId))},
+      ${texts(events.map(({ type }) => type))}, ${texts(events.map(streamOf))},
+      ${bigints(events.map(({ email }) => email.id))}, ${bigints(events.map(({ ticket }) => ticket?.id ?? null))},
+      ${jsons(events.map(storableJson))}) with ordinality
       as item (destination_id, ledger_id, event, stream, email_id, ticket_id, payload, place)
     order by place`.execute(tx);
 }
@@ -132,7 +133,7 @@ export async function returnDeliveries(
   if (claimed.length === 0) return;
   await sql`
     update delivery set claim_token = null, claimed_until = null
-    from unnest(${claimed.map(({ id }) => id)}::bigint[], ${claimed.map(({ claim }) => claim)}::bigint[])
+    from unnest(${bigints(claimed.map(({ id }) => id))}, ${bigints(claimed.map(({ claim }) => claim))})
       as mine (id, claim)
     where delivery.id = mine.id and delivery.claim_token = mine.claim and state = 'pending'`.execute(db);
 }

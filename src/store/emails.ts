@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { LIMITS } from '../limits.ts';
 import { toStorableText } from '../message/storable.ts';
+import { bigints, ints, jsons, texts, timestamps } from './columns.ts';
 import type { Database, Tx } from './database.ts';
 import type { EmailState } from './states.ts';
 import { storableJson } from './storable-json.ts';
@@ -51,7 +52,7 @@ export async function claimEmails(
 export async function lockClaims(tx: Tx, emails: { id: number; claim: number }[]): Promise<Set<number>> {
   const { rows } = await sql<{ id: number }>`
     select email.id from incoming_email email
-    join unnest(${emails.map((e) => e.id)}::bigint[], ${emails.map((e) => e.claim)}::bigint[]) as mine (id, claim)
+    join unnest(${bigints(emails.map((e) => e.id))}, ${bigints(emails.map((e) => e.claim))}) as mine (id, claim)
       on email.id = mine.id and email.claim_token = mine.claim
     where email.state in ('queued', 'retrying', 'waiting')
     order by email.id for update of email`.execute(tx);
@@ -102,16 +103,16 @@ export async function saveResults(tx: Tx, results: EmailResult[]): Promise<void>
       outcome = item.outcome, ticket_id = item.ticket_id, requester_id = item.requester_id,
       error_code = null, error_stage = null, error_message = null, error_fingerprint = null
     from unnest(
-      ${plain('id')}::bigint[], ${plain('state')}::text[], ${plain('headerDate')}::timestamptz[],
-      ${plain('receivedAt')}::timestamptz[], ${text('fromAddress', LIMITS.headerValueChars)}::text[],
-      ${text('fromText', LIMITS.headerValueChars)}::text[], ${text('toText', LIMITS.headerValueChars)}::text[],
-      ${text('ccText', LIMITS.headerValueChars)}::text[], ${text('subject', LIMITS.subjectChars)}::text[],
-      ${results.map((row) => row.messageId && toStorableText(row.messageId, LIMITS.messageIdLength))}::text[],
-      ${json('parts')}::json[],
-      ${plain('class')}::text[], ${json('classEvidence')}::json[], ${plain('ruleId')}::int[],
-      ${plain('rulesVersion')}::bigint[], ${json('ruleEvidence')}::json[], ${json('extractions')}::json[],
-      ${json('threadEvidence')}::json[], ${json('outcome')}::json[], ${plain('ticketId')}::bigint[],
-      ${plain('requesterId')}::int[]
+      ${bigints(plain('id'))}, ${texts(plain('state'))}, ${timestamps(plain('headerDate'))},
+      ${timestamps(plain('receivedAt'))}, ${texts(text('fromAddress', LIMITS.headerValueChars))},
+      ${texts(text('fromText', LIMITS.headerValueChars))}, ${texts(text('toText', LIMITS.headerValueChars))},
+      ${texts(text('ccText', LIMITS.headerValueChars))}, ${texts(text('subject', LIMITS.subjectChars))},
+      ${texts(results.map((row) => row.messageId && toStorableText(row.messageId, LIMITS.messageIdLength)))},
+      ${jsons(json('parts'))},
+      ${texts(plain('class'))}, ${jsons(json('classEvidence'))}, ${ints(plain('ruleId'))},
+      ${bigints(plain('rulesVersion'))}, ${jsons(json('ruleEvidence'))}, ${jsons(json('extractions'))},
+      ${jsons(json('threadEvidence'))}, ${jsons(json('outcome'))}, ${bigints(plain('ticketId'))},
+      ${ints(plain('requesterId'))}
     ) as item (id, state, header_date, received_at, from_address, from_text, to_text, cc_text, subject, message_id,
       parts, class, class_evidence, rule_id, rules_version, rule_evidence, extractions, thread_evidence,
       outcome, ticket_id, requester_id)
@@ -150,7 +151,7 @@ export async function returnClaims(db: Database, emails: { id: number; claim: nu
   if (emails.length === 0) return;
   await sql`
     update incoming_email set attempts = attempts - 1, claim_token = null, claimed_until = null
-    from unnest(${emails.map((e) => e.id)}::bigint[], ${emails.map((e) => e.claim)}::bigint[]) as mine (id, claim)
+    from unnest(${bigints(emails.map((e) => e.id))}, ${bigints(emails.map((e) => e.claim))}) as mine (id, claim)
     where incoming_email.id = mine.id and incoming_email.claim_token = mine.claim`.execute(db);
 }
 
@@ -214,6 +215,6 @@ export async function renewClaims(
 ): Promise<void> {
   await sql`
     update incoming_email set claimed_until = now() + make_interval(secs => ${seconds})
-    from unnest(${emails.map((e) => e.id)}::bigint[], ${emails.map((e) => e.claim)}::bigint[]) as mine (id, claim)
+    from unnest(${bigints(emails.map((e) => e.id))}, ${bigints(emails.map((e) => e.claim))}) as mine (id, claim)
     where incoming_email.id = mine.id and incoming_email.claim_token = mine.claim`.execute(db);
 }

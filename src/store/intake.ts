@@ -7,6 +7,7 @@ import { LIMITS } from '../limits.ts';
 import { toStorableText } from '../message/storable.ts';
 import type { TraceEvent } from '../observe/trace.ts';
 import type { PackPlace } from '../raw/pack.ts';
+import { bigints, byteas, floats, ints, jsons, smallints, texts, timestamps, uuids } from './columns.ts';
 import type { Database, Tx } from './database.ts';
 import { saveCursor } from './folders.ts';
 import { requireLease } from './leases.ts';
@@ -142,9 +143,9 @@ async function insertRaw(tx: Tx, items: IntakeItem[]): Promise<void> {
     select sha256, size,
       case when start is not null then 'inline' when pack is not null then 'pack' else 'file' end,
       substr(${all}::bytea, start, size), pack, pack_offset
-    from unnest(${raws.map((raw) => raw.sha256)}::bytea[], ${raws.map((raw) => raw.size)}::int[], ${offsets}::int[],
-                ${raws.map((raw) => raw.pack?.pack ?? null)}::uuid[],
-                ${raws.map((raw) => raw.pack?.offset ?? null)}::int[]) as raw (sha256, size, start, pack, pack_offset)
+    from unnest(${byteas(raws.map((raw) => raw.sha256))}, ${ints(raws.map((raw) => raw.size))}, ${ints(offsets)},
+                ${uuids(raws.map((raw) => raw.pack?.pack ?? null))},
+                ${ints(raws.map((raw) => raw.pack?.offset ?? null))}) as raw (sha256, size, start, pack, pack_offset)
     -- Bytes that are there stay there: this locks the row, and makes it young, against removal by age.
     on conflict (sha256) do update set created_at = now()
       where raw_message.created_at < now() - interval '1 hour'`.execute(tx);
@@ -165,16 +166,16 @@ async function insertLedger(tx: Tx, batch: IntakeBatch, entries: Entry[]): Promi
       internal_date, attempts, case when state = 'pending' then now() + make_interval(secs => retry) end,
       case when state = 'stored' and ${batch.dispose} then 'pending' else 'none' end
     from unnest(
-      ${column((e) => e.item.key)}::text[],
-      ${column((e) => e.item.result.state)}::text[],
-      ${column((e) => reasonOf(e.item))}::text[],
-      ${column((e) => e.emailId)}::bigint[],
-      ${column((e) => (e.item.result.state === 'stored' ? e.item.result.raw.sha256 : null))}::bytea[],
-      ${column((e) => (e.item.result.state === 'stored' ? e.item.result.raw.headerSha256 : null))}::bytea[],
-      ${column((e) => e.item.size)}::bigint[],
-      ${column((e) => e.item.internalDate)}::timestamptz[],
-      ${column((e) => (e.item.result.state === 'pending' ? e.item.result.attempts : 0))}::smallint[],
-      ${column((e) => (e.item.result.state === 'pending' ? e.item.result.retryInSeconds : 0))}::float8[]
+      ${texts(column((e) => e.item.key))},
+      ${texts(column((e) => e.item.result.state))},
+      ${texts(column((e) => reasonOf(e.item)))},
+      ${bigints(column((e) => e.emailId))},
+      ${byteas(column((e) => (e.item.result.state === 'stored' ? e.item.result.raw.sha256 : null)))},
+      ${byteas(column((e) => (e.item.result.state === 'stored' ? e.item.result.raw.headerSha256 : null)))},
+      ${bigints(column((e) => e.item.size))},
+      ${timestamps(column((e) => e.item.internalDate))},
+      ${smallints(column((e) => (e.item.result.state === 'pending' ? e.item.result.attempts : 0)))},
+      ${floats(column((e) => (e.item.result.state === 'pending' ? e.item.result.retryInSeconds : 0)))}
     ) as item (key, state, reason, email_id, raw, header, size, internal_date, attempts, retry)
     on conflict (folder_id, epoch, key) do update set
       state = excluded.state, reason = excluded.reason, incoming_email_id = excluded.incoming_email_id,
@@ -202,12 +203,12 @@ async function insertEmails(
     select id, ${batch.mailboxId}, ledger_id, ${batch.source}, mail_id, raw, size,
       case when ${batch.dropCopies} then 0 else id end, internal_date, now()
     from unnest(
-      ${entries.map((e) => e.emailId)}::bigint[],
-      ${entries.map((e) => ledgerIds.get(e.item.key)!)}::bigint[],
-      ${entries.map((e) => e.item.key)}::text[],
-      ${entries.map((e) => raw(e).sha256)}::bytea[],
-      ${entries.map((e) => raw(e).size)}::int[],
-      ${entries.map((e) => e.item.internalDate)}::timestamptz[]
+      ${bigints(entries.map((e) => e.emailId))},
+      ${bigints(entries.map((e) => ledgerIds.get(e.item.key)!))},
+      ${texts(entries.map((e) => e.item.key))},
+      ${byteas(entries.map((e) => raw(e).sha256))},
+      ${ints(entries.map((e) => raw(e).size))},
+      ${timestamps(entries.map((e) => e.item.internalDate))}
     ) as item (id, ledger_id, mail_id, raw, size, internal_date)
     on conflict (raw_sha256, mailbox_id, copy) do nothing
     returning id`.execute(tx);
@@ -241,7 +242,7 @@ async function insertTrace(
   const events = rows.map((item) => storableJson(traceOf(batch, item, copies.get(item.key))));
   await sql`
     insert into trace (ledger_id, events)
-    select ledger_id, events from unnest(${rows.map((item) => ledgerIds.get(item.key)!)}::bigint[], ${events}::json[])
+    select ledger_id, events from unnest(${bigints(rows.map((item) => ledgerIds.get(item.key)!))}, ${jsons(events)})
       as item (ledger_id, events)`.execute(tx);
 }
 

@@ -1,6 +1,7 @@
 /** One owner per mailbox, by the database's clock. `token` fences: it grows whenever the owner changes. */
 import { sql } from 'kysely';
 import { fail } from '../errors.ts';
+import { bigints, ints } from './columns.ts';
 import type { Database, Tx } from './database.ts';
 
 /** Takes a mailbox that nobody holds. Returns the fencing token, or null when somebody else holds it. */
@@ -29,7 +30,7 @@ export async function renewLeases(
 ): Promise<Set<number>> {
   const { rows } = await sql<{ mailbox_id: number }>`
     update lease set expires_at = now() + make_interval(secs => ${seconds})
-    from unnest(${[...held.keys()]}::int[], ${[...held.values()]}::bigint[]) as mine (mailbox_id, token)
+    from unnest(${ints([...held.keys()])}, ${bigints([...held.values()])}) as mine (mailbox_id, token)
     where lease.mailbox_id = mine.mailbox_id and lease.token = mine.token and lease.owner = ${owner}
       and lease.expires_at > now()
     returning lease.mailbox_id`.execute(db);

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { LIMITS } from '../limits.ts';
 import { toStorableText } from '../message/storable.ts';
 import type { TraceEvent } from '../observe/trace.ts';
+import { bigints, floats, jsons, smallints, texts } from './columns.ts';
 import type { Database, Tx } from './database.ts';
 import { requireLease } from './leases.ts';
 import { storableJson } from './storable-json.ts';
@@ -95,8 +96,8 @@ export async function noteDispositionAttempts(
   await sql`
     update ledger set disposition_attempts = item.attempts,
       next_disposition_at = now() + make_interval(secs => item.retry)
-    from unnest(${rows.map((r) => r.id)}::bigint[], ${rows.map((r) => r.attempts)}::smallint[],
-      ${rows.map((r) => r.retryInSeconds)}::float8[]) as item (id, attempts, retry)
+    from unnest(${bigints(rows.map((r) => r.id))}, ${smallints(rows.map((r) => r.attempts))},
+      ${floats(rows.map((r) => r.retryInSeconds))}) as item (id, attempts, retry)
     where ledger.id = item.id and ledger.disposition = 'pending'`.execute(db);
 }
 
@@ -121,9 +122,9 @@ export async function saveDispositions(
       update ledger set disposition = item.result, disposition_error = item.error,
         disposition_attempts = item.attempts,
         next_disposition_at = case when item.result = 'pending' then now() + make_interval(secs => item.retry) end
-      from unnest(${results.map((r) => r.id)}::bigint[], ${results.map((r) => r.result)}::text[],
-        ${errors}::text[], ${results.map((r) => r.attempts)}::smallint[],
-        ${results.map((r) => r.retryInSeconds)}::float8[]) as item (id, result, error, attempts, retry)
+      from unnest(${bigints(results.map((r) => r.id))}, ${texts(results.map((r) => r.result))},
+        ${texts(errors)}, ${smallints(results.map((r) => r.attempts))},
+        ${floats(results.map((r) => r.retryInSeconds))}) as item (id, result, error, attempts, retry)
       where ledger.id = item.id`.execute(tx);
     const finished = results.filter((r) => r.result !== 'pending');
     if (finished.length === 0) return;
@@ -152,8 +153,8 @@ export async function appendTraces(
   if (rows.length === 0) return;
   await sql`
     insert into trace (ledger_id, events)
-    select ledger_id, events from unnest(${rows.map((row) => row.ledgerId)}::bigint[],
-      ${rows.map((row) => storableJson(row.events))}::json[]) as item (ledger_id, events)`.execute(tx);
+    select ledger_id, events from unnest(${bigints(rows.map((row) => row.ledgerId))},
+      ${jsons(rows.map((row) => storableJson(row.events)))}) as item (ledger_id, events)`.execute(tx);
 }
 
 /** Counts by state, for the audit and the metrics. */

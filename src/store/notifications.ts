@@ -1,6 +1,7 @@
 /** What providers have told: noted with the subscription, and passed on to the pollers by the same commit. */
 import { sql } from 'kysely';
 import type { SourceKind } from '../source/source.ts';
+import { bigints, texts } from './columns.ts';
 import type { Database, Tx } from './database.ts';
 import { type Notice, notify } from './notify.ts';
 
@@ -45,7 +46,7 @@ export async function noteNotified(
       update subscription set notified_at = now(),
         need = case when 'recreate' in (told.need, subscription.need) then 'recreate'
           else coalesce(told.need, subscription.need) end
-      from locked join unnest(${ids}::bigint[], ${needs}::text[]) as told (id, need) using (id)
+      from locked join unnest(${bigints(ids)}, ${texts(needs)}) as told (id, need) using (id)
       where subscription.id = locked.id returning mailbox_id as "mailboxId"`.execute(tx);
     const notices = new Set<Notice>(rows.map(({ mailboxId }) => `mail:${mailboxId}` as const));
     if (needs.some((need) => need !== null)) notices.add('subscriptions');

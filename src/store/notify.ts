@@ -1,6 +1,7 @@
 /** Words between processes through PostgreSQL: hints that something changed, never the change itself. */
 import { sql } from 'kysely';
 import pg from 'pg';
+import { texts } from './columns.ts';
 import type { Connection, Database, Tx } from './database.ts';
 
 const CHANNEL = 'penstock';
@@ -21,7 +22,7 @@ export type Notice =
 
 /** Sends notices when the surrounding transaction commits. */
 export async function notify(db: Database | Tx, ...notices: Notice[]): Promise<void> {
-  await sql`select pg_notify(${CHANNEL}, notice) from unnest(${notices}::text[]) as notice`.execute(db);
+  await sql`select pg_notify(${CHANNEL}, notice) from unnest(${texts(notices)}) as notice`.execute(db);
 }
 
 /**

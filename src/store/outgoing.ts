@@ -3,6 +3,7 @@ import { type Selectable, sql } from 'kysely';
 import { LIMITS } from '../limits.ts';
 import { toStorableText } from '../message/storable.ts';
 import type { Attachment, Mailbox, Recipients, RefusedRecipient } from '../send/mail.ts';
+import { bigints, ints } from './columns.ts';
 import type { Database, Tx } from './database.ts';
 import { notify } from './notify.ts';
 import type { OutgoingKind } from './states.ts';
@@ -87,8 +88,8 @@ export async function claimOutgoing(db: Database, limits: ClaimLimits): Promise<
               - (select count(*) from outgoing_email o
                 where o.mailbox_id = m.id and o.state = 'sending' and o.claimed_until > now()
                   and o.handover_at is null)) as room
-        from unnest(${ids}::int[], ${of.map((one) => one.concurrency)}::int[],
-          ${of.map((one) => one.perMinute)}::int[]) as m (id, concurrency, per_minute)
+        from unnest(${ints(ids)}, ${ints(of.map((one) => one.concurrency))},
+          ${ints(of.map((one) => one.perMinute))}) as m (id, concurrency, per_minute)
         where not exists (select 1 from outgoing_pause p where p.mailbox_id = m.id and p.paused_until > now())
       ), due as (
         select chosen.id from may cross join lateral (
@@ -146,8 +147,8 @@ export async function renewOutgoing(
 ): Promise<void> {
   await sql`
     update outgoing_email set claimed_until = now() + make_interval(secs => ${seconds})
-    from unnest(${claims.map(({ id }) => id)}::bigint[],
-      ${claims.map(({ claim_token: token }) => token)}::bigint[]) as mine (id, token)
+    from unnest(${bigints(claims.map(({ id }) => id))},
+      ${bigints(claims.map(({ claim_token: token }) => token))}) as mine (id, token)
     where outgoing_email.id = mine.id and claim_token = mine.token and state = 'sending'`.execute(db);
 }
 
@@ -240,8 +241,8 @@ export async function saveDoubt(
 export async function dropOutgoingClaims(db: Database, claims: readonly OutgoingClaim[]): Promise<void> {
   await sql`
     update outgoing_email set claimed_until = now()
-    from unnest(${claims.map(({ id }) => id)}::bigint[],
-      ${claims.map(({ claim_token: token }) => token)}::bigint[]) as mine (id, token)
+    from unnest(${bigints(claims.map(({ id }) => id))},
+      ${bigints(claims.map(({ claim_token: token }) => token))}) as mine (id, token)
     where outgoing_email.id = mine.id and claim_token = mine.token and state = 'sending'`.execute(db);
 }
 

@@ -1,5 +1,6 @@
 /** The ledger's side of a lost cursor: finds known rows by content and gives them their new keys. */
 import { sql } from 'kysely';
+import { bigints, ints, texts, timestamps } from './columns.ts';
 import type { Database, Tx } from './database.ts';
 import { appendTraces } from './ledger.ts';
 
@@ -60,8 +61,8 @@ export async function bareCandidates(
 ): Promise<BareCandidate[]> {
   if (wishes.length === 0) return [];
   const { rows } = await sql<BareCandidate>`
-    select found.* from unnest(${wishes.map((wish) => wish.internalDate)}::timestamptz[],
-      ${wishes.map((wish) => wish.size)}::bigint[], ${wishes.map((wish) => wish.count)}::int[])
+    select found.* from unnest(${timestamps(wishes.map((wish) => wish.internalDate))},
+      ${bigints(wishes.map((wish) => wish.size))}, ${ints(wishes.map((wish) => wish.count))})
       as wish (internal_date, size, count)
     cross join lateral (
       select id, epoch, key, internal_date as "internalDate", size from ledger
@@ -90,11 +91,11 @@ export async function rebind(
       delete from ledger where folder_id = ${folderId} and epoch = ${epoch} and key = any(${keys}::text[])
         and state = 'pending' returning id, key)
     update trace set ledger_id = item.id
-    from waiting join unnest(${ids}::bigint[], ${keys}::text[]) as item (id, key) on item.key = waiting.key
+    from waiting join unnest(${bigints(ids)}, ${texts(keys)}) as item (id, key) on item.key = waiting.key
     where trace.ledger_id = waiting.id`.execute(tx);
   await sql`
     update ledger set epoch = ${epoch}, key = item.key
-    from unnest(${ids}::bigint[], ${keys}::text[]) as item (id, key) where ledger.id = item.id`.execute(tx);
+    from unnest(${bigints(ids)}, ${texts(keys)}) as item (id, key) where ledger.id = item.id`.execute(tx);
   await appendTraces(
     tx,
     pairs.map(({ candidate, key }) => ({

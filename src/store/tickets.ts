@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { LIMITS } from '../limits.ts';
 import { toStorableText } from '../message/storable.ts';
+import { bigints, booleans, ints, jsonbs, texts } from './columns.ts';
 import type { Tx } from './database.ts';
 import { storableJson } from './storable-json.ts';
 
@@ -74,7 +75,7 @@ export async function findMessageIds(tx: Tx, messageIds: string[]): Promise<Mess
     -- One look into the index for each; without statistics of a young table the planner would read all of it.
     select wanted.id as "messageId", mailbox_id as "mailboxId", email.id as "emailId", ticket_id as "ticketId",
       raw_sha256 as "rawSha256"
-    from unnest(${messageIds}::text[]) as wanted (id)
+    from unnest(${texts(messageIds)}) as wanted (id)
     cross join lateral (
       select * from incoming_email where message_id = wanted.id and deleted_at is null
       limit ${LIMITS.sameMessageId}) email
@@ -113,8 +114,8 @@ export async function createRequesters(
   const sorted = [...people].sort((a, b) => (a.address.toLowerCase() < b.address.toLowerCase() ? -1 : 1));
   const { rows } = await sql<{ id: number; address: string }>`
     insert into requester (name, address, site_id)
-    select * from unnest(${sorted.map((p) => p.name)}::text[], ${sorted.map((p) => p.address)}::text[],
-      ${sorted.map((p) => p.siteId)}::int[])
+    select * from unnest(${texts(sorted.map((p) => p.name))}, ${texts(sorted.map((p) => p.address))},
+      ${ints(sorted.map((p) => p.siteId))})
     on conflict (lower(address)) do update set name = requester.name
     returning id, lower(address) as address`.execute(tx);
   return new Map(rows.map((row) => [row.address, row.id]));
@@ -154,11 +155,11 @@ export async function insertTickets(tx: Tx, tickets: NewTicketRow[]): Promise<vo
     overriding system value
     select id, mailbox_id, type_id, subject, open, read, alert_key, supplier_reference, agent, requester_id,
       array(select jsonb_array_elements_text(participants)), fields, case when not open then now() end
-    from unnest(${column('id')}::bigint[], ${column('mailboxId')}::int[], ${column('typeId')}::int[],
-      ${tickets.map((row) => toStorableText(row.subject, LIMITS.subjectChars))}::text[], ${column('open')}::boolean[], ${column('read')}::boolean[],
-      ${column('alertKey')}::text[], ${column('supplierReference')}::text[], ${column('assignedAgentId')}::int[],
-      ${column('requesterId')}::int[], ${tickets.map((row) => storableJson(row.participants))}::jsonb[],
-      ${tickets.map((row) => storableJson(row.fields))}::jsonb[])
+    from unnest(${bigints(column('id'))}, ${ints(column('mailboxId'))}, ${ints(column('typeId'))},
+      ${texts(tickets.map((row) => toStorableText(row.subject, LIMITS.subjectChars)))}, ${booleans(column('open'))}, ${booleans(column('read'))},
+      ${texts(column('alertKey'))}, ${texts(column('supplierReference'))}, ${ints(column('assignedAgentId'))},
+      ${ints(column('requesterId'))}, ${jsonbs(tickets.map((row) => storableJson(row.participants)))},
+      ${jsonbs(tickets.map((row) => storableJson(row.fields)))})
       as item (id, mailbox_id, type_id, subject, open, read, alert_key, supplier_reference, agent, requester_id,
         participants, fields)`.execute(tx);
 }
@@ -199,8 +200,8 @@ export async function insertTicketActions(
   if (actions.length === 0) return;
   await sql`
     insert into ticket_action (ticket_id, incoming_email_id, kind, private)
-    select * from unnest(${actions.map((a) => a.ticketId)}::bigint[], ${actions.map((a) => a.emailId)}::bigint[],
-      ${actions.map((a) => a.kind)}::text[], ${actions.map((a) => a.private)}::boolean[])`.execute(tx);
+    select * from unnest(${bigints(actions.map((a) => a.ticketId))}, ${bigints(actions.map((a) => a.emailId))},
+      ${texts(actions.map((a) => a.kind))}, ${booleans(actions.map((a) => a.private))})`.execute(tx);
 }
 
 /** Keeps the newest state of services; what an older message says later changes nothing. */
@@ -224,6 +225,6 @@ export async function lockDecisions(tx: Tx, mailboxId: number, alertKeys: string
   await sql`select pg_advisory_xact_lock(1, ${mailboxId})`.execute(tx);
   if (alertKeys.length === 0) return;
   const { rows } = await sql<{ hash: number }>`
-    select distinct hashtext(key) as hash from unnest(${alertKeys}::text[]) as key order by hash`.execute(tx);
+    select distinct hashtext(key) as hash from unnest(${texts(alertKeys)}) as key order by hash`.execute(tx);
   for (const { hash } of rows) await sql`select pg_advisory_xact_lock(2, ${hash})`.execute(tx);
 }
