@@ -20,8 +20,8 @@ export class RawFiles {
   readonly #db: Database;
   readonly #directory: string;
   readonly #packs: string;
-  /** Folders that are known to be there. */
-  readonly #made = new Set<string>();
+  /** Folders whose names are known to be on the disk. */
+  readonly #durable = new Set<string>();
 
   constructor(db: Database, dataDirectory: string) {
     this.#db = db;
@@ -32,6 +32,7 @@ export class RawFiles {
   async start(): Promise<void> {
     for (const folder of ['tmp', 'packs'])
       await mkdir(join(this.#directory, folder), { recursive: true, mode: 0o700 });
+    for (const folder of [this.#directory, dirname(this.#directory)]) await syncFolder(folder);
   }
 
   /** A new name in the folder of what is not finished yet. */
@@ -51,22 +52,20 @@ export class RawFiles {
   /** Gives a finished file its name, so that it is there after a power cut. */
   async place(temporary: string, sha256: Buffer): Promise<void> {
     const path = this.path(sha256);
-    const isNew = await this.#makeFolder(dirname(path));
+    await this.#makeFolder(dirname(path));
     await rename(temporary, path);
     await syncFolder(dirname(path));
-    if (isNew) await syncFolder(this.#directory);
   }
 
   /** Writes messages as one file that is there after a power cut. Returns where each is, in their order. */
   async writePack(messages: readonly { sha256: Buffer; bytes: Buffer }[]): Promise<PackPlace[]> {
     const pack = randomUUID();
     const path = this.packPath(pack);
-    const isNew = await this.#makeFolder(dirname(path));
+    await this.#makeFolder(dirname(path));
     try {
       // Under its own name from the start: no row names it before it is complete.
       const offsets = await writePack(path, messages);
       await syncFolder(dirname(path));
-      if (isNew) await syncFolder(this.#packs);
       return offsets.map((offset) => ({ pack, offset }));
     } catch (error) {
       await rm(path, { force: true });
@@ -103,7 +102,7 @@ export class RawFiles {
 
   /** Deletes those of these packs that no row names any more. */
   async removePacks(packs: readonly string[]): Promise<void> {
-    for (const pack of await this.#unnamedPacks([...packs])) await rm(this.packPath(pack), { force: true });
+    for (const pack of await this.#unnamedPacks(packs)) await rm(this.packPath(pack), { force: true });
   }
 
   /**
@@ -117,10 +116,9 @@ export class RawFiles {
         if (await this.#removeOld(this.path(sha256), olderThanMs)) removed += 1;
     }
     for await (const names of namesIn(this.#packs, UUID)) {
-      const old: string[] = [];
-      for (const pack of names) if (await isOld(this.packPath(pack), olderThanMs)) old.push(pack);
-      // Nobody writes a pack of this name again: what was not named by now never will be.
-      for (const pack of await this.#unnamedPacks(old)) {
+      for (const pack of await this.#unnamedPacks(names)) {
+        // Nobody writes a pack of this name again: it need not be put aside first.
+        if (!(await isOld(this.packPath(pack), olderThanMs))) continue;
         await rm(this.packPath(pack), { force: true });
         removed += 1;
       }
@@ -140,7 +138,7 @@ export class RawFiles {
     return digests.filter((digest) => !named.has(digest.toString('hex')));
   }
 
-  async #unnamedPacks(packs: string[]): Promise<string[]> {
+  async #unnamedPacks(packs: readonly string[]): Promise<string[]> {
     if (packs.length === 0) return [];
     const { rows } = await sql<{ pack: string }>`
       select pack from unnest(${packs}::uuid[]) as asked (pack)
@@ -169,12 +167,15 @@ export class RawFiles {
     return true;
   }
 
-  /** True when it may be new: then its own entry must reach the disk too. */
-  async #makeFolder(folder: string): Promise<boolean> {
-    if (this.#made.has(folder)) return false;
+  /**
+   * Makes a folder, and its name durable before anything is in it. Whoever finds a folder that another one has just
+   * made must not rely on that one.
+   */
+  async #makeFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    this.#made.add(folder);
-    return true;
+    if (this.#durable.has(folder)) return;
+    await syncFolder(dirname(folder));
+    this.#durable.add(folder);
   }
 }
 
