@@ -5,14 +5,6 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 
-/** Where the bytes of a message are in a file of many. */
-export interface PackPlace {
-  /** Names the file; a UUID. */
-  pack: string;
-  /** Of the first byte. */
-  offset: number;
-}
-
 type Message = { sha256: Buffer; bytes: Buffer };
 
 /** Writes a new pack, complete and fsynced when this returns. Returns where each message begins, in their order. */

@@ -3,11 +3,12 @@
  * What no row names is removed once it is old; never before, because its commit may be under way.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sql } from 'kysely';
 import type { Database } from '../store/database.ts';
-import { type PackPlace, writePack } from './pack.ts';
+import type { PackPlace } from '../store/intake.ts';
+import { writePack } from './pack.ts';
 
 const DIGEST = /^[0-9a-f]{64}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -71,6 +72,23 @@ export class RawFiles {
       await rm(path, { force: true });
       throw error;
     }
+  }
+
+  /** How many files hold the newest messages, and how many of these are not there, of which none should be. */
+  async countMissing(newest: number): Promise<{ files: number; missing: number }> {
+    const { rows } = await sql<{ sha256: Buffer; pack: string | null }>`
+      select distinct case when pack is null then sha256 end as sha256, pack
+      from (select raw_sha256 from incoming_email order by id desc limit ${newest}) as email
+      join raw_message on sha256 = raw_sha256
+      where place <> 'inline'`.execute(this.#db);
+    let missing = 0;
+    for (const { sha256, pack } of rows) {
+      const path = pack === null ? this.path(sha256) : this.packPath(pack);
+      await access(path).catch(() => {
+        missing += 1;
+      });
+    }
+    return { files: rows.length, missing };
   }
 
   /** Free bytes where files go. */

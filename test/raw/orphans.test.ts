@@ -1,5 +1,5 @@
 /** Files that no row names: removed when they are old, never when they are about to be named. */
-import { readdir, utimes } from 'node:fs/promises';
+import { readdir, rm, utimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { takePosted } from '../../src/intake/post.ts';
@@ -57,8 +57,12 @@ describe('a file whose commit failed', () => {
     expect(await intake.pass()).toBe(messages.length);
     await passTime(intake);
     await maintain(intake);
+    const [file] = await files(intake);
     expect(await files(intake)).toHaveLength(1);
+    expect(await intake.raw.files.countMissing(10)).toEqual({ files: 1, missing: 0 });
     expect(await subjectsOf(intake.db, new RawStore(intake.db, intake.dataDirectory))).toEqual(subjects);
+    await rm(join(intake.dataDirectory, 'raw', file!));
+    expect(await intake.raw.files.countMissing(10)).toEqual({ files: 1, missing: 1 });
   });
 
   it('is kept when the same message comes again while it is being removed', async () => {
