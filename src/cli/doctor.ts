@@ -28,7 +28,7 @@ const NEWEST_MESSAGES = 1_000;
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('Check engines, disk, clock, keys, queue and mailboxes')
+    .description('Check engines, disk, clock, keys, files of messages, queue and mailboxes')
     .option('--no-mailboxes', 'do not connect to mail servers')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExit code: 0 when all is well, 1 when not.\n\nExample:\n  penstock doctor')

@@ -190,8 +190,8 @@ export class RawFiles {
    * made must not rely on that one.
    */
   async #makeFolder(folder: string): Promise<void> {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    if (this.#durable.has(folder)) return;
+    const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (made === undefined && this.#durable.has(folder)) return;
     await syncFolder(dirname(folder));
     this.#durable.add(folder);
   }
