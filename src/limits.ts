@@ -7,7 +7,10 @@ export const LIMITS = {
   messageBytes: 50 * 1024 * 1024,
   /** The highest value a mailbox may set for its own message limit. */
   messageBytesCeiling: 512 * 1024 * 1024,
-  /** Raw messages up to this size are stored inside PostgreSQL; larger ones are streamed to a file. */
+  /**
+   * Raw messages up to this size, of a batch together, are stored inside PostgreSQL. A larger message is streamed to a
+   * file; small ones that together are more become one file.
+   */
   inlineRawBytes: 256 * 1024,
   /** Bytes of messages just stored that are kept at hand for the worker. */
   recentRawBytes: 16 * 1024 * 1024,

@@ -23,10 +23,12 @@ interface Finding {
 
 const CLOCK_TOLERANCE_MS = 2_000;
 const DIAGNOSIS_MS = 30_000;
+/** Of which the files are looked for. */
+const NEWEST_MESSAGES = 1_000;
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('Check engines, disk, clock, keys, queue and mailboxes')
+    .description('Check engines, disk, clock, keys, files of messages, queue and mailboxes')
     .option('--no-mailboxes', 'do not connect to mail servers')
     .option('--json', 'print JSON')
     .addHelpText('after', '\nExit code: 0 when all is well, 1 when not.\n\nExample:\n  penstock doctor')
@@ -64,6 +66,7 @@ async function examine(withMailboxes: boolean): Promise<Finding[]> {
     );
     findings.push(await tried('clock', () => clock(runtime)));
     findings.push(await tried('keys', () => keys(runtime)));
+    findings.push(await tried('messages', () => messages(runtime)));
     findings.push(await tried('queue', () => queue(config)));
     findings.push(await tried('backlog', () => waiting(runtime)));
     if (withMailboxes) findings.push(...(await mailboxes(runtime)));
@@ -114,6 +117,16 @@ async function keys({ keyFile, keys: ring, db }: Runtime): Promise<Finding> {
     found: `${keyFile} can be read by others`,
     advice: `chmod 600 ${keyFile}`,
   };
+}
+
+/** Half a restore shows here, and a machine that shares the database with others but not the data directory. */
+async function messages({ raw, dataDirectory }: Runtime): Promise<Finding> {
+  const { files, missing } = await raw.files.countMissing(NEWEST_MESSAGES);
+  const found = `${files - missing} of ${files} files of the newest ${NEWEST_MESSAGES} messages are in ${dataDirectory}`;
+  if (missing === 0) return good('messages', found);
+  const advice =
+    'Restore raw/ from the backup of this database; processes on several machines share one data directory.';
+  return { part: 'messages', ok: false, found, advice };
 }
 
 async function queue(config: Config): Promise<Finding> {

@@ -5,14 +5,6 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 
-/** Where the bytes of a message are in a file of many. */
-export interface PackPlace {
-  /** Names the file; a UUID. */
-  pack: string;
-  /** Of the first byte. */
-  offset: number;
-}
-
 type Message = { sha256: Buffer; bytes: Buffer };
 
 /** Writes a new pack, complete and fsynced when this returns. Returns where each message begins, in their order. */
@@ -44,7 +36,10 @@ export async function writePack(path: string, messages: readonly Message[]): Pro
 
 const LINE_END = Buffer.from('\n');
 
-/** Reads messages of one pack, in their order. Fails as the file system does; a pack that is too short fails too. */
+/**
+ * Reads messages of one pack, in their order. Fails as the file system does. Where a pack was cut off, or is on a bad spot
+ * of the disk, it gives what is left of a message: whoever asks knows the digests.
+ */
 export async function readPack(
   path: string,
   places: readonly { offset: number; size: number }[],
@@ -62,9 +57,16 @@ export async function readPack(
 async function readAt(handle: FileHandle, offset: number, size: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(size);
   for (let at = 0; at < size; ) {
-    const { bytesRead } = await handle.read(bytes, at, size - at, offset + at);
+    const bytesRead = await handle
+      .read(bytes, at, size - at, offset + at)
+      .then((read) => read.bytesRead, ifBad);
     if (bytesRead === 0) return bytes.subarray(0, at);
     at += bytesRead;
   }
   return bytes;
+}
+
+function ifBad(error: NodeJS.ErrnoException): number {
+  if (error.code === 'EIO') return 0;
+  throw error;
 }

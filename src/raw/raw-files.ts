@@ -3,11 +3,12 @@
  * What no row names is removed once it is old; never before, because its commit may be under way.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sql } from 'kysely';
 import type { Database } from '../store/database.ts';
-import { type PackPlace, writePack } from './pack.ts';
+import type { PackPlace } from '../store/intake.ts';
+import { writePack } from './pack.ts';
 
 const DIGEST = /^[0-9a-f]{64}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -20,8 +21,8 @@ export class RawFiles {
   readonly #db: Database;
   readonly #directory: string;
   readonly #packs: string;
-  /** Folders that are known to be there. */
-  readonly #made = new Set<string>();
+  /** Folders whose names are known to be on the disk. */
+  readonly #durable = new Set<string>();
 
   constructor(db: Database, dataDirectory: string) {
     this.#db = db;
@@ -32,6 +33,7 @@ export class RawFiles {
   async start(): Promise<void> {
     for (const folder of ['tmp', 'packs'])
       await mkdir(join(this.#directory, folder), { recursive: true, mode: 0o700 });
+    for (const folder of [this.#directory, dirname(this.#directory)]) await syncFolder(folder);
   }
 
   /** A new name in the folder of what is not finished yet. */
@@ -51,27 +53,42 @@ export class RawFiles {
   /** Gives a finished file its name, so that it is there after a power cut. */
   async place(temporary: string, sha256: Buffer): Promise<void> {
     const path = this.path(sha256);
-    const isNew = await this.#makeFolder(dirname(path));
+    await this.#makeFolder(dirname(path));
     await rename(temporary, path);
     await syncFolder(dirname(path));
-    if (isNew) await syncFolder(this.#directory);
   }
 
   /** Writes messages as one file that is there after a power cut. Returns where each is, in their order. */
   async writePack(messages: readonly { sha256: Buffer; bytes: Buffer }[]): Promise<PackPlace[]> {
     const pack = randomUUID();
     const path = this.packPath(pack);
-    const isNew = await this.#makeFolder(dirname(path));
+    await this.#makeFolder(dirname(path));
     try {
       // Under its own name from the start: no row names it before it is complete.
       const offsets = await writePack(path, messages);
       await syncFolder(dirname(path));
-      if (isNew) await syncFolder(this.#packs);
       return offsets.map((offset) => ({ pack, offset }));
     } catch (error) {
       await rm(path, { force: true });
       throw error;
     }
+  }
+
+  /** How many files hold the newest messages, and how many of these are not there, of which none should be. */
+  async countMissing(newest: number): Promise<{ files: number; missing: number }> {
+    const { rows } = await sql<{ sha256: Buffer; pack: string | null }>`
+      select distinct case when pack is null then sha256 end as sha256, pack
+      from (select raw_sha256 from incoming_email order by id desc limit ${newest}) as email
+      join raw_message on sha256 = raw_sha256
+      where place <> 'inline'`.execute(this.#db);
+    let missing = 0;
+    for (const { sha256, pack } of rows) {
+      const path = pack === null ? this.path(sha256) : this.packPath(pack);
+      await access(path).catch(() => {
+        missing += 1;
+      });
+    }
+    return { files: rows.length, missing };
   }
 
   /** Free bytes where files go. */
@@ -103,7 +120,7 @@ export class RawFiles {
 
   /** Deletes those of these packs that no row names any more. */
   async removePacks(packs: readonly string[]): Promise<void> {
-    for (const pack of await this.#unnamedPacks([...packs])) await rm(this.packPath(pack), { force: true });
+    for (const pack of await this.#unnamedPacks(packs)) await rm(this.packPath(pack), { force: true });
   }
 
   /**
@@ -117,10 +134,9 @@ export class RawFiles {
         if (await this.#removeOld(this.path(sha256), olderThanMs)) removed += 1;
     }
     for await (const names of namesIn(this.#packs, UUID)) {
-      const old: string[] = [];
-      for (const pack of names) if (await isOld(this.packPath(pack), olderThanMs)) old.push(pack);
-      // Nobody writes a pack of this name again: what was not named by now never will be.
-      for (const pack of await this.#unnamedPacks(old)) {
+      for (const pack of await this.#unnamedPacks(names)) {
+        // Nobody writes a pack of this name again: it need not be put aside first.
+        if (!(await isOld(this.packPath(pack), olderThanMs))) continue;
         await rm(this.packPath(pack), { force: true });
         removed += 1;
       }
@@ -140,7 +156,7 @@ export class RawFiles {
     return digests.filter((digest) => !named.has(digest.toString('hex')));
   }
 
-  async #unnamedPacks(packs: string[]): Promise<string[]> {
+  async #unnamedPacks(packs: readonly string[]): Promise<string[]> {
     if (packs.length === 0) return [];
     const { rows } = await sql<{ pack: string }>`
       select pack from unnest(${packs}::uuid[]) as asked (pack)
@@ -169,12 +185,15 @@ export class RawFiles {
     return true;
   }
 
-  /** True when it may be new: then its own entry must reach the disk too. */
-  async #makeFolder(folder: string): Promise<boolean> {
-    if (this.#made.has(folder)) return false;
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    this.#made.add(folder);
-    return true;
+  /**
+   * Makes a folder, and its name durable before anything is in it. Whoever finds a folder that another one has just
+   * made must not rely on that one.
+   */
+  async #makeFolder(folder: string): Promise<void> {
+    const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (made === undefined && this.#durable.has(folder)) return;
+    await syncFolder(dirname(folder));
+    this.#durable.add(folder);
   }
 }
 

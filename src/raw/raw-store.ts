@@ -84,28 +84,28 @@ export class RawStore {
    */
   async settle(raws: readonly RawBytes[]): Promise<RawBytes[]> {
     const inline = raws.flatMap(({ sha256, inline }) => (inline === null ? [] : [{ sha256, bytes: inline }]));
-    if (
-      inline.length < 2 ||
-      inline.reduce((sum, { bytes }) => sum + bytes.length, 0) <= LIMITS.inlineRawBytes
-    )
-      return [...raws];
+    if (inline.reduce((sum, { bytes }) => sum + bytes.length, 0) <= LIMITS.inlineRawBytes) return [...raws];
     const places = (await this.files.writePack(inline)).values();
     return raws.map((raw) =>
-      raw.inline === null ? raw : { ...raw, inline: null, pack: places.next().value ?? null },
+      raw.inline === null ? raw : { ...raw, inline: null, pack: places.next().value! },
     );
   }
 
-  /** Where the bytes of these messages are, by hex digest. Fails with `raw_missing` when a row is missing. */
+  /** Where the bytes of these messages are, by hex digest. Fails with `raw_missing` when {@link find} leaves one out. */
   async locate(digests: Buffer[]): Promise<Map<string, RawLocation>> {
     const found = await this.find(digests);
     for (const digest of digests) {
       const hex = digest.toString('hex');
-      if (!found.has(hex)) throw fail('raw_missing', `No bytes are stored for ${hex}.`, { sha256: hex });
+      if (!found.has(hex))
+        throw fail('raw_missing', `No bytes are stored for ${hex}, or they have changed.`, { sha256: hex });
     }
     return found;
   }
 
-  /** As {@link locate}; what is missing is left out. */
+  /**
+   * As {@link locate}; left out is what has no row, and what is not whole in its pack. Whether a file of its own is there
+   * is found out by whoever reads it.
+   */
   async find(digests: Buffer[]): Promise<Map<string, RawLocation>> {
     const found = new Map<string, RawLocation>();
     const stored: Buffer[] = [];
@@ -116,15 +116,13 @@ export class RawStore {
       else found.set(hex, { inline: bytes });
     }
     if (stored.length === 0) return found;
-    const packed = new Map<string, Row[]>();
-    for (const row of await this.#read(stored)) {
-      if (row.pack === null)
-        found.set(row.sha256.toString('hex'), row.bytes === null ? this.#file(row) : { inline: row.bytes });
-      else packed.set(row.pack, [...(packed.get(row.pack) ?? []), row]);
-    }
-    for (const [pack, rows] of packed) {
-      for (const [index, bytes] of (await this.#readPack(pack, rows)).entries())
-        if (isWhole(rows[index]!, bytes)) found.set(rows[index]!.sha256.toString('hex'), { inline: bytes });
+    for (const [pack, rows] of Map.groupBy(await this.#read(stored), (row) => row.pack)) {
+      const pieces = pack === null ? [] : await this.#readPack(pack, rows);
+      for (const [index, row] of rows.entries()) {
+        const hex = row.sha256.toString('hex');
+        if (pack === null) found.set(hex, row.bytes === null ? this.#file(row) : { inline: row.bytes });
+        else if (isWhole(row, pieces[index])) found.set(hex, { inline: pieces[index]! });
+      }
     }
     return found;
   }
@@ -179,8 +177,8 @@ export class RawStore {
 }
 
 /** A file can be cut or changed without the database knowing. */
-function isWhole({ sha256 }: Row, bytes: Buffer): boolean {
-  return hash('sha256', bytes, 'buffer').equals(sha256);
+function isWhole({ sha256 }: Row, bytes: Buffer | undefined): boolean {
+  return bytes !== undefined && hash('sha256', bytes, 'buffer').equals(sha256);
 }
 
 function inlineRaw(bytes: Buffer): RawBytes {

@@ -6,13 +6,20 @@ import { sql } from 'kysely';
 import { LIMITS } from '../limits.ts';
 import { toStorableText } from '../message/storable.ts';
 import type { TraceEvent } from '../observe/trace.ts';
-import type { PackPlace } from '../raw/pack.ts';
 import { bigints, byteas, floats, ints, jsons, smallints, texts, timestamps, uuids } from './columns.ts';
 import type { Database, Tx } from './database.ts';
 import { saveCursor } from './folders.ts';
 import { requireLease } from './leases.ts';
 import type { LedgerState } from './states.ts';
 import { storableJson } from './storable-json.ts';
+
+/** Where the bytes of a message are in a file of many. */
+export interface PackPlace {
+  /** Names the file; a UUID. */
+  pack: string;
+  /** Of the first byte. */
+  offset: number;
+}
 
 /** Bytes that are ready to be committed: inline, or already fsynced, in a pack or in a file named after the digest. */
 export interface RawBytes {

@@ -9,7 +9,8 @@ const BATCH = 5_000;
 
 /**
  * Removes finished records older than `days`, their traces, and raw messages that no record names any more.
- * Returns the counts, the digests whose files can go, and packs that may have become empty. Runs in bounded steps; call again while it is full.
+ * Returns the counts, the digests whose files can go, and packs that may have become empty. Runs in bounded steps; call
+ * again while there is more.
  */
 export async function purgeProcessed(
   db: Database,

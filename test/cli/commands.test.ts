@@ -196,7 +196,7 @@ describe('beside a daemon', () => {
   it('doctor is content, or names what is wrong and what to do', async () => {
     const findings = await json<{ part: string; ok: boolean }[]>(['doctor']);
     expect(findings.map(({ part }) => part)).toEqual([
-      ...['configuration', 'disk', 'database', 'clock', 'keys', 'queue', 'backlog', 'mailbox 1'],
+      ...['configuration', 'disk', 'database', 'clock', 'keys', 'messages', 'queue', 'backlog', 'mailbox 1'],
     ]);
     expect(findings.filter(({ ok }) => !ok)).toEqual([]);
     const key = join(env.PENSTOCK_DATA!, 'secret.key');

@@ -27,6 +27,8 @@ interface Remains {
   moved: number;
   /** Files of large messages. */
   files: number;
+  /** Files of many small ones. */
+  packs: number;
   claimed: number;
   processed: number;
 }
@@ -34,16 +36,17 @@ interface Remains {
 type Sign = (now: Remains, before: Remains) => boolean;
 
 /**
- * How each point shows in what the process leaves that died there. From the last point to the first, so that each round
- * finds the mail of the one before in the ledger.
+ * How each point shows in what the process leaves that died there. First the one between bytes and rows, because only the
+ * first process takes mail in batches, so that it has a pack; the next ones begin carefully. Then from the last point to
+ * the first, so that each round finds the mail of the one before in the ledger.
  */
 const INTAKE: readonly [CrashPoint, Sign][] = [
+  ['before-commit', ({ unsafe, packs }, before) => unsafe > 0 && packs > before.packs],
   ['after-disposition-record', (now, before) => now.moved > before.moved && now.disposed > before.disposed],
   ['after-disposition', (now, before) => now.moved > before.moved && now.disposed === before.disposed],
   // Jobs are added while the server is already brought up to date.
   ['after-enqueue', (now, before) => now.rows > before.rows],
   ['after-commit', (now, before) => now.rows > before.rows],
-  ['before-commit', ({ unsafe }) => unsafe > 0],
   ['after-raw-write', ({ unsafe, files }, before) => unsafe > 0 && files > before.files],
   ['after-fetch', ({ unsafe }) => unsafe > 0],
 ];
@@ -60,17 +63,17 @@ const MESSAGES = 4;
 /** Several processes one after the other, each of which may take its time on a busy machine. */
 const TEST_MS = 400_000;
 
-/** Messages of a round, the first of which goes to a file. */
+/** Messages of a round: the first goes to a file, the others to a pack when they are taken together. */
 function deliverRound(lab: OauthSite, kind: SourceKind, round: string): void {
   for (let index = 1; index <= MESSAGES; index += 1) {
-    const body =
-      index === 1 ? `${round} in a large line\r\n`.repeat(LIMITS.inlineRawBytes / 24) : 'Hello.\r\n';
+    const lines = LIMITS.inlineRawBytes / (index === 1 ? 24 : 24 * (MESSAGES - 1));
+    const body = `${round} in a large line\r\n`.repeat(lines);
     lab.deliver(kind, simpleMessage(`${round}-${index}`, body));
   }
 }
 
 async function remainsOf({ site, inInbox }: OauthSite, kinds: readonly SourceKind[]): Promise<Remains> {
-  const { rows } = await sql<Omit<Remains, 'moved' | 'files' | 'unsafe'> & { safe: number }>`
+  const { rows } = await sql<Omit<Remains, 'moved' | 'files' | 'packs' | 'unsafe'> & { safe: number }>`
     select (select count(*)::int from ledger) as rows,
       (select count(*)::int from ledger where state <> 'pending') as safe,
       (select count(*)::int from ledger where disposition in ('done', 'gone')) as disposed,
@@ -79,13 +82,15 @@ async function remainsOf({ site, inInbox }: OauthSite, kinds: readonly SourceKin
     site.runtime.db,
   );
   const raw = join(site.env.PENSTOCK_DATA!, 'raw');
-  const files = existsSync(raw) ? readdirSync(raw, { recursive: true, withFileTypes: true }) : [];
+  const files = existsSync(raw) ? readdirSync(raw, { recursive: true }) : [];
+  const count = (form: RegExp): number => files.filter((name) => form.test(String(name))).length;
   const inInboxes = kinds.reduce((sum, kind) => sum + inInbox(kind).length, 0);
   return {
     ...rows[0]!,
     unsafe: site.delivered.length - rows[0]!.safe,
     moved: site.delivered.length - inInboxes,
-    files: files.filter((entry) => entry.isFile() && !entry.parentPath.endsWith('tmp')).length,
+    files: count(/^[0-9a-f]{2}.[0-9a-f]{64}$/),
+    packs: count(/^packs.[0-9a-f]{2}.[-0-9a-f]{36}$/),
   };
 }
 

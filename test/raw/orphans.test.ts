@@ -1,20 +1,23 @@
-/** Files of large messages that no row names: removed when they are old, never when they are about to be named. */
-import { readdir, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+/** Files that no row names: removed when they are old, never when they are about to be named. */
+import { readdir, rm, utimes } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { takePosted } from '../../src/intake/post.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { Maintenance } from '../../src/maintenance.ts';
 import { RawStore } from '../../src/raw/raw-store.ts';
 import { acquireLease } from '../../src/store/leases.ts';
-import { type Intake, startIntake, USER } from '../support/intake.ts';
+import { type Intake, startIntake, subjectsOf, USER } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
 
 const LARGE = simpleMessage('large', 'x'.repeat(LIMITS.inlineRawBytes + 1));
 
+const SMALL = ['a', 'b', 'c'].map((subject) => simpleMessage(subject, 'x'.repeat(LIMITS.inlineRawBytes / 2)));
+
+/** Those of large messages and those of many small ones. */
 async function files({ dataDirectory }: Intake): Promise<string[]> {
   const all = await readdir(join(dataDirectory, 'raw'), { recursive: true });
-  return all.filter((name) => /[0-9a-f]{64}$/.test(name));
+  return all.filter((name) => /[0-9a-f]{64}$|[0-9a-f]{12}$/.test(name));
 }
 
 async function passTime(intake: Intake): Promise<void> {
@@ -28,10 +31,13 @@ async function maintain({ db, raw, context }: Intake, store = raw): Promise<void
 }
 
 describe('a file whose commit failed', () => {
-  it('is removed when it is old, and the message is taken all the same', async () => {
+  it.each([
+    ['a large message', [LARGE], ['large']],
+    ['many small ones', SMALL, ['a', 'b', 'c']],
+  ])('is removed when it is old, and taken all the same: %s', async (_, messages, subjects) => {
     const intake = await startIntake();
     await intake.pass();
-    intake.server.deliver(USER, 'INBOX', LARGE);
+    for (const message of messages) intake.server.deliver(USER, 'INBOX', message);
     const { leaseToken } = intake.held;
     intake.held.leaseToken = leaseToken - 1;
     // As with a crash between the file and the commit: the file is there, and no row.
@@ -48,11 +54,15 @@ describe('a file whose commit failed', () => {
     expect(intake.toldOf('raw.orphans_removed')).toEqual([{ files: 1 }]);
 
     intake.held.leaseToken = (await acquireLease(intake.db, intake.held.mailbox.id, 'test', 3600))!;
-    expect(await intake.pass()).toBe(1);
+    expect(await intake.pass()).toBe(messages.length);
     await passTime(intake);
     await maintain(intake);
+    const [file] = await files(intake);
     expect(await files(intake)).toHaveLength(1);
-    expect(await intake.subjects()).toEqual(['large']);
+    expect(await intake.raw.files.countMissing(10)).toEqual({ files: 1, missing: 0 });
+    expect(await subjectsOf(intake.db, new RawStore(intake.db, intake.dataDirectory))).toEqual(subjects);
+    await rm(join(intake.dataDirectory, 'raw', file!));
+    expect(await intake.raw.files.countMissing(10)).toEqual({ files: 1, missing: 1 });
   });
 
   it('is kept when the same message comes again while it is being removed', async () => {
@@ -77,4 +87,23 @@ describe('a file whose commit failed', () => {
     expect(await files(intake)).toHaveLength(1);
     expect(await intake.subjects()).toEqual(['large']);
   });
+});
+
+it('a batch that comes again, its answer lost: what is there stays, and the second file goes when it is old', async () => {
+  const intake = await startIntake();
+  const { db, raw, held } = intake;
+  const take = async (): Promise<string> => {
+    const raws = await raw.settle(await Promise.all(SMALL.map((bytes) => raw.put(bytes))));
+    const messages = raws.map((one, index) => ({ key: `${index}`, raw: one, internalDate: null }));
+    await takePosted(db, held.mailbox, 'import', messages);
+    expect((await takePosted(db, held.mailbox, 'import', messages)).stored).toEqual([]);
+    return raws[0]!.pack!.pack;
+  };
+  const first = await take();
+  await take();
+  expect(await files(intake)).toHaveLength(2);
+  await passTime(intake);
+  await maintain(intake);
+  expect((await files(intake)).map((name) => basename(name))).toEqual([first]);
+  expect(await subjectsOf(db, new RawStore(db, intake.dataDirectory))).toEqual(['a', 'b', 'c']);
 });

@@ -1,27 +1,38 @@
 /** Old bytes are removed while the same message comes again: whoever is first, no record is left without bytes. */
-import { readdir, utimes } from 'node:fs/promises';
+import { access, readdir, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { describe, expect, it } from 'vitest';
 import { takePosted } from '../../src/intake/post.ts';
 import { LIMITS } from '../../src/limits.ts';
 import { RawStore } from '../../src/raw/raw-store.ts';
+import type { Database, Tx } from '../../src/store/database.ts';
+import type { RawBytes } from '../../src/store/intake.ts';
 import { purgeProcessed, purgeSent } from '../../src/store/retention.ts';
 import { type Intake, startIntake } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { startSending } from '../support/sending.ts';
 
 const SIZES = [
-  ['in the database', 100],
-  ['in a file', LIMITS.inlineRawBytes + 1],
+  ['in the database', [100]],
+  ['in a file', [LIMITS.inlineRawBytes + 1]],
+  ['in a pack', [100_000, 100_001, 100_002]],
 ] as const;
 
 const bodyOf = (size: number): Buffer => simpleMessage('again', 'x'.repeat(size));
 
-async function post(intake: Intake, key: string, size: number): Promise<void> {
-  const { db, raw, held } = intake;
-  const put = await raw.put(bodyOf(size));
-  await takePosted(db, held.mailbox, 'import', [{ key, raw: put, internalDate: null }]);
+/** Bytes on their way, of which no row tells yet. */
+async function put({ raw }: Intake, sizes: readonly number[]): Promise<RawBytes[]> {
+  return await raw.settle(await Promise.all(sizes.map((size) => raw.put(bodyOf(size)))));
+}
+
+async function take(db: Database | Tx, { held }: Intake, key: string, raws: readonly RawBytes[]) {
+  const messages = raws.map((raw) => ({ key: `${key}-${raw.size}`, raw, internalDate: null }));
+  await takePosted(db, held.mailbox, 'import', messages);
+}
+
+async function post(intake: Intake, key: string, sizes: readonly number[]): Promise<void> {
+  await take(intake.db, intake, key, await put(intake, sizes));
 }
 
 /** Makes everything that is stored look finished and a month old. */
@@ -49,50 +60,69 @@ async function purge(intake: Intake): Promise<number> {
 const fromStore = ({ db, dataDirectory }: Intake): RawStore => new RawStore(db, dataDirectory);
 
 /** Each record has its very bytes. */
-async function expectBytes(intake: Intake, size: number): Promise<void> {
-  const rows = await intake.db.selectFrom('incoming_email').select('raw_sha256').execute();
-  expect(rows).toHaveLength(1);
-  expect((await fromStore(intake).read(rows[0]!.raw_sha256)).equals(bodyOf(size))).toBe(true);
+async function expectBytes(intake: Intake, sizes: readonly number[]): Promise<void> {
+  const rows = await intake.db.selectFrom('incoming_email').select(['raw_sha256', 'mail_id']).execute();
+  expect(rows).toHaveLength(sizes.length);
+  for (const { raw_sha256, mail_id } of rows) {
+    const head = bodyOf(0).length;
+    const bytes = await fromStore(intake).read(raw_sha256);
+    expect(bytes.equals(bodyOf(Number(mail_id!.split('-')[1]) - head))).toBe(true);
+  }
 }
 
 describe('bytes that come again while they are removed by age', () => {
-  for (const [where, size] of SIZES) {
+  for (const [where, sizes] of SIZES) {
     it(`${where}: they go when nobody wants them`, async () => {
       const intake = await startIntake();
-      await post(intake, 'first', size);
+      await post(intake, 'first', sizes);
       await age(intake);
-      expect(await purge(intake)).toBe(1);
+      expect(await purge(intake)).toBe(sizes.length);
       expect(await intake.db.selectFrom('raw_message').selectAll().execute()).toEqual([]);
-      const left = await readdir(join(intake.dataDirectory, 'raw'), { recursive: true });
-      expect(left.filter((name) => /[0-9a-f]{64}$/.test(name))).toEqual([]);
+      const left = await readdir(join(intake.dataDirectory, 'raw'), { recursive: true, withFileTypes: true });
+      expect(left.filter((entry) => entry.isFile())).toEqual([]);
     });
 
     it(`${where}: a batch that is not yet committed keeps them`, async () => {
       const intake = await startIntake({ dedup: 'none' });
-      await post(intake, 'first', size);
+      await post(intake, 'first', sizes);
       await age(intake);
-      const { db, raw, held } = intake;
-      const put = await raw.put(bodyOf(size));
-      await db.transaction().execute(async (tx) => {
-        await takePosted(tx, held.mailbox, 'import', [{ key: 'second', raw: put, internalDate: null }]);
+      const again = await put(intake, sizes);
+      await intake.db.transaction().execute(async (tx) => {
+        await take(tx, intake, 'second', again);
         // In the middle of it, on another connection.
         expect(await purge(intake)).toBe(0);
       });
-      await expectBytes(intake, size);
+      await expectBytes(intake, sizes);
     });
 
     it(`${where}: a batch that comes after the removal stores them anew`, async () => {
       const intake = await startIntake();
-      await post(intake, 'first', size);
+      await post(intake, 'first', sizes);
       await age(intake);
-      const { db, raw, held } = intake;
       // The bytes are on their way before the removal, their rows after it.
-      const put = await raw.put(bodyOf(size));
-      expect(await purge(intake)).toBe(1);
-      await takePosted(db, held.mailbox, 'import', [{ key: 'second', raw: put, internalDate: null }]);
-      await expectBytes(intake, size);
+      const again = await put(intake, sizes);
+      expect(await purge(intake)).toBe(sizes.length);
+      await take(intake.db, intake, 'second', again);
+      await expectBytes(intake, sizes);
     });
   }
+
+  it('a pack goes with the last of its messages, not before', async () => {
+    const intake = await startIntake();
+    const { db, raw } = intake;
+    const [, , [, sizes]] = SIZES;
+    const raws = await put(intake, sizes);
+    await take(db, intake, 'first', raws);
+    const pack = raw.files.packPath(raws[0]!.pack!.pack);
+    await age(intake);
+    const last = db.updateTable('incoming_email').where('raw_sha256', '=', raws[2]!.sha256);
+    await last.set({ processed_at: sql`now()` }).execute();
+    expect(await purge(intake)).toBe(2);
+    await expectBytes(intake, sizes.slice(2));
+    await age(intake);
+    expect(await purge(intake)).toBe(1);
+    await expect(access(pack)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
 });
 
 it('mail of ours goes by age with its files when it was sent or deleted; what waits for a person stays', async () => {
