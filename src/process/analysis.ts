@@ -9,11 +9,13 @@ import { fail, PenstockError } from '../errors.ts';
 import { classify } from '../message/classify.ts';
 import type { Classification, ParsedMessage } from '../message/message.ts';
 import { parseMessage } from '../message/parse.ts';
+import type { TraceEvent } from '../observe/trace.ts';
 import type { RawLocation } from '../raw/raw-store.ts';
 import { compileRules, type RuleSet } from '../rule/compile.ts';
 import { matchRules } from '../rule/match.ts';
-import type { Extraction, Rule, RuleVerdict } from '../rule/rule.ts';
+import type { Extraction, Rule, RuleResult, RuleVerdict } from '../rule/rule.ts';
 import { buildView } from '../rule/view.ts';
+import { storableJson } from '../store/storable-json.ts';
 
 export interface AnalysisTask {
   messages: { id: number; raw: RawLocation }[];
@@ -29,7 +31,7 @@ export interface AnalysisTask {
  * The parsed message as it crosses back: what is not needed outside the thread stays behind. The body is not
  * stored beside the raw message either: who wants to read it parses again.
  */
-export type AnalysedMessage = Omit<ParsedMessage, 'html' | 'headers' | 'text'>;
+export type AnalysedMessage = Omit<ParsedMessage, 'html' | 'headers' | 'text' | 'leaves'>;
 
 /** Commands and tags stand at the top. */
 const NEWEST_TEXT_CHARS = 20_000;
@@ -40,12 +42,14 @@ export interface Analysis {
   classification: Classification;
   match: {
     ruleId: number | null;
-    verdict: RuleVerdict | null;
     extractions: Extraction[];
     closes: boolean;
     /** Rules that could not be evaluated. */
     passedOver: RuleVerdict[];
   };
+  leaves: { all: number; attachments: number };
+  /** What is only stored, as JSON text: it crosses as one value, where objects would be copied and put together anew. */
+  stored: { parts: string; ruleEvidence: string | null; rulesEvent: string };
   /** Milliseconds spent. */
   parseMs: number;
   matchMs: number;
@@ -88,7 +92,7 @@ async function analyseOne(
       instanceId: task.instanceId,
     });
     const found = matchRules(rules, buildView(message), { mailboxId: task.mailboxId });
-    const { html: _html, headers: _headers, text: _text, ...rest } = message;
+    const { html: _html, headers: _headers, text: _text, leaves, ...rest } = message;
     rest.newestText = rest.newestText.slice(0, NEWEST_TEXT_CHARS);
     return {
       id,
@@ -96,10 +100,15 @@ async function analyseOne(
       classification,
       match: {
         ruleId: found.rule?.id ?? null,
-        verdict: found.verdict,
         extractions: found.extractions,
         closes: found.closes,
         passedOver: found.passedOver,
+      },
+      leaves: { all: leaves.length, attachments: leaves.filter(({ use }) => use === 'attachment').length },
+      stored: {
+        parts: storableJson(leaves),
+        ruleEvidence: storableJson(found.verdict),
+        rulesEvent: storableJson(rulesEvent(found, rules.version)),
       },
       parseMs: parsed - started,
       matchMs: performance.now() - parsed,
@@ -108,6 +117,22 @@ async function analyseOne(
     const { code, message } = asAnalysisError(thrown);
     return { id, code, message };
   }
+}
+
+function rulesEvent({ rule, verdict, extractions }: RuleResult, version: number): TraceEvent {
+  return {
+    event: 'rules',
+    version,
+    rule: rule === null ? null : { id: rule.id, name: rule.name },
+    conditions: verdict?.conditions ?? [],
+    extracted: extractions.map(({ target, value, source, start, end }) => ({
+      target,
+      value,
+      source,
+      start,
+      end,
+    })),
+  };
 }
 
 /** What the system says comes from reading a file, and is no fault of the message. */

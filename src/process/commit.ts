@@ -12,6 +12,7 @@ import { queueDeliveries } from '../store/deliveries.ts';
 import { type ClaimedEmail, type EmailResult, lockClaims, saveResults } from '../store/emails.ts';
 import { appendTraces } from '../store/ledger.ts';
 import type { EmailState } from '../store/states.ts';
+import { storableJson } from '../store/storable-json.ts';
 import {
   createRequesters,
   findMessageIds,
@@ -67,7 +68,7 @@ export async function commitOutcomes(
       tx,
       final.map((one) => ({
         ledgerId: emails.get(one.prepared.analysis.id)!.ledgerId,
-        events: traceOf(one, rules.version),
+        events: traceOf(one),
       })),
     );
     // Most installations tell nobody: then no event is made.
@@ -277,12 +278,12 @@ function resultOf(one: Decided, rulesVersion: number): EmailResult {
     ccText: formatAddresses(message.cc),
     subject: message.subject,
     messageId: message.messageId,
-    parts: message.leaves,
+    parts: analysis.stored.parts,
     class: classification.class,
     classEvidence: classification.evidence,
     ruleId: one.outcome.ruleId,
     rulesVersion,
-    ruleEvidence: rule.verdict,
+    ruleEvidence: analysis.stored.ruleEvidence,
     extractions: rule.extractions.length > 0 ? rule.extractions : null,
     threadEvidence: one.thread.evidence.length > 0 ? one.thread : null,
     outcome: one.outcome,
@@ -291,9 +292,10 @@ function resultOf(one: Decided, rulesVersion: number): EmailResult {
   };
 }
 
-function traceOf(one: Decided, version: number): TraceEvent[] {
+/** As JSON text, because what the thread says of the rules comes as such. */
+function traceOf(one: Decided): string {
   const { analysis, rule } = one.prepared;
-  const { message, classification } = analysis;
+  const { message, classification, leaves, stored } = analysis;
   const warnings = [...message.warnings];
   if (one.messageIdReuse !== null) {
     warnings.push(`message_id_reuse: record ${one.messageIdReuse} has the same Message-ID and other bytes`);
@@ -301,35 +303,18 @@ function traceOf(one: Decided, version: number): TraceEvent[] {
   for (const verdict of rule.passedOver)
     warnings.push(`rule ${verdict.name} was passed over: ${verdict.error}`);
   const evidence = one.thread.evidence.map(({ rung, value, reason }) => `${rung} ${value}: ${reason}`);
-  return [
-    {
-      event: 'parsed',
-      parts: message.leaves.length,
-      attachments: message.leaves.filter((leaf) => leaf.use === 'attachment').length,
-      warnings,
-    },
+  const before: TraceEvent[] = [
+    { event: 'parsed', parts: leaves.all, attachments: leaves.attachments, warnings },
     { event: 'classified', ...classification },
-    ...(evidence.length === 0 ? [] : [{ event: 'threaded' as const, ticket: one.thread.ticketId, evidence }]),
-    {
-      event: 'rules',
-      version,
-      rule: rule.rule === null ? null : { id: rule.rule.id, name: rule.rule.name },
-      conditions: rule.verdict?.conditions ?? [],
-      extracted: rule.extractions.map(({ target, value, source, start, end }) => ({
-        target,
-        value,
-        source,
-        start,
-        end,
-      })),
-    },
-    {
-      event: 'outcome',
-      kind: kindOf(one.outcome),
-      reason: 'reason' in one.outcome ? one.outcome.reason : 'service_status',
-      ticket: one.ticketId,
-    },
   ];
+  if (evidence.length > 0) before.push({ event: 'threaded', ticket: one.thread.ticketId, evidence });
+  const outcome: TraceEvent = {
+    event: 'outcome',
+    kind: kindOf(one.outcome),
+    reason: 'reason' in one.outcome ? one.outcome.reason : 'service_status',
+    ticket: one.ticketId,
+  };
+  return `[${[...before.map(storableJson), stored.rulesEvent, storableJson(outcome)].join(',')}]`;
 }
 
 function unique<T extends string | number>(values: readonly (T | null | undefined)[]): T[] {

@@ -21,7 +21,7 @@ import type { World, WorldTicket } from './world.ts';
 export interface Prepared {
   analysis: Analysis;
   rawSha256: Buffer;
-  rule: RuleResult;
+  rule: Omit<RuleResult, 'verdict'>;
   claims: RuleClaims;
   formatted: FormattedMail | null;
   threadContext: ThreadContext;
@@ -50,10 +50,9 @@ export function prepare(
   rules: CachedRules,
   policy: ProcessingPolicy,
 ): Prepared {
-  const { ruleId, verdict, extractions, closes, passedOver } = analysis.match;
-  const rule: RuleResult = {
+  const { ruleId, extractions, closes, passedOver } = analysis.match;
+  const rule = {
     rule: ruleId === null ? null : (rules.byId.get(ruleId) ?? null),
-    verdict,
     extractions,
     closes,
     passedOver,

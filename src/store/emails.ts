@@ -59,7 +59,7 @@ export async function lockClaims(tx: Tx, emails: { id: number; claim: number }[]
   return new Set(rows.map((row) => row.id));
 }
 
-/** What processing found. Texts and values may hold anything that a mail can hold. */
+/** What processing found. Texts and values may hold anything that a mail can hold; `string` in place of an object is its JSON. */
 export interface EmailResult {
   id: number;
   state: EmailState;
@@ -71,12 +71,12 @@ export interface EmailResult {
   ccText: string;
   subject: string;
   messageId: string | null;
-  parts: object;
+  parts: string;
   class: string;
   classEvidence: object;
   ruleId: number | null;
   rulesVersion: number;
-  ruleEvidence: object | null;
+  ruleEvidence: string | null;
   extractions: object | null;
   threadEvidence: object | null;
   outcome: object;
@@ -108,9 +108,9 @@ export async function saveResults(tx: Tx, results: EmailResult[]): Promise<void>
       ${texts(text('fromText', LIMITS.headerValueChars))}, ${texts(text('toText', LIMITS.headerValueChars))},
       ${texts(text('ccText', LIMITS.headerValueChars))}, ${texts(text('subject', LIMITS.subjectChars))},
       ${texts(results.map((row) => row.messageId && toStorableText(row.messageId, LIMITS.messageIdLength)))},
-      ${jsons(json('parts'))},
+      ${jsons(plain('parts'))},
       ${texts(plain('class'))}, ${jsons(json('classEvidence'))}, ${ints(plain('ruleId'))},
-      ${bigints(plain('rulesVersion'))}, ${jsons(json('ruleEvidence'))}, ${jsons(json('extractions'))},
+      ${bigints(plain('rulesVersion'))}, ${jsons(plain('ruleEvidence'))}, ${jsons(json('extractions'))},
       ${jsons(json('threadEvidence'))}, ${jsons(json('outcome'))}, ${bigints(plain('ticketId'))},
       ${ints(plain('requesterId'))}
     ) as item (id, state, header_date, received_at, from_address, from_text, to_text, cc_text, subject, message_id,

@@ -145,16 +145,18 @@ export async function saveDispositions(
   });
 }
 
-/** Adds to the traces of messages, in the caller's transaction. */
+/** Adds to the traces of messages, in the caller's transaction. Events may come as JSON text that is storable. */
 export async function appendTraces(
   tx: Tx,
-  rows: { ledgerId: number; events: TraceEvent[] }[],
+  rows: { ledgerId: number; events: TraceEvent[] | string }[],
 ): Promise<void> {
   if (rows.length === 0) return;
   await sql`
     insert into trace (ledger_id, events)
     select ledger_id, events from unnest(${bigints(rows.map((row) => row.ledgerId))},
-      ${jsons(rows.map((row) => storableJson(row.events)))}) as item (ledger_id, events)`.execute(tx);
+      ${jsons(rows.map(({ events }) => (typeof events === 'string' ? events : storableJson(events))))}) as item (ledger_id, events)`.execute(
+    tx,
+  );
 }
 
 /** Counts by state, for the audit and the metrics. */

@@ -6,6 +6,8 @@ import { toStorableJson } from '../message/storable.ts';
 const REFUSED = /\\u(?:0000|d[89a-f])/i;
 
 /** JSON text for a jsonb column; null stays null. */
+export function storableJson(value: object): string;
+export function storableJson(value: object | null): string | null;
 export function storableJson(value: object | null): string | null {
   if (value === null) return null;
   const text = JSON.stringify(value);
