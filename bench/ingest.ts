@@ -53,7 +53,7 @@ interface Row {
 
 const dovecot = await startDovecot();
 const rounds: Round[] = [];
-let latencies: Latency[] = [];
+const latencies: Latency[] = [];
 for (let number = 1; number <= Number(values.rounds); number += 1) {
   const user = `round${number}`;
   say(`round ${number}: delivering ${MESSAGES} messages to Dovecot`);
@@ -62,9 +62,9 @@ for (let number = 1; number <= Number(values.rounds); number += 1) {
   // One client opens the mailbox first, so that nobody pays for Dovecot's own indexing.
   bareLoop(user);
   const before = bareLoop(user);
-  const isLast = number === Number(values.rounds);
+  const isLast = number === Number(values.rounds) && Number(values.singles) > 0;
   const pipe = await penstock(user, async (api, database) => {
-    if (isLast && Number(values.singles) > 0) latencies = await latencyByFormat(user, api, database);
+    if (isLast) latencies.push(...(await latencyByFormat(user, api, database)));
   });
   const bare = mean(before, bareLoop(user));
   rounds.push({ pipe, bare, mirror: mbsync(user) });
@@ -200,6 +200,7 @@ async function latencyByFormat(user: string, api: BenchApi, database: pg.Client)
   const maildir = await singles(dovecot.ports.imap, user, database, count, (message) =>
     dovecot.deliver(user, message),
   );
+  const bare = await bareSingles();
   const other = await startDovecot({ format: 'sdbox' });
   await other.addUser('single', PASSWORD);
   say(`appending ${MESSAGES} messages to a mailbox in Dovecot's own format`);
@@ -215,6 +216,7 @@ async function latencyByFormat(user: string, api: BenchApi, database: pg.Client)
   await client.logout();
   return [
     { where: `Maildir of ${MESSAGES}`, waits: maildir },
+    { where: `Maildir of ${MESSAGES}, a bare client until it has the bytes`, waits: bare },
     { where: `sdbox of ${MESSAGES}`, waits: own },
   ];
 }
@@ -231,6 +233,37 @@ async function connect(port: number, user: string): Promise<ImapFlow> {
   client.on('error', () => undefined);
   await client.connect();
   return client;
+}
+
+/**
+ * What any client has to wait for: from what one bare IDLE client hears until another one has the bytes, with one FETCH
+ * as soon as it hears.
+ */
+async function bareSingles(): Promise<number[]> {
+  const user = 'bare';
+  await dovecot.addUser(user, PASSWORD);
+  await dovecot.deliverMany(user, MESSAGES, smallMessage);
+  bareLoop(user);
+  const listener = await connect(dovecot.ports.imap, user);
+  const fetcher = await connect(dovecot.ports.imap, user);
+  await listener.mailboxOpen('INBOX');
+  await fetcher.mailboxOpen('INBOX');
+  void listener.idle();
+  const waits: number[] = [];
+  for (let index = 0; index < Number(values.singles); index += 1) {
+    const first = new Promise<number>((resolve) => listener.once('exists', () => resolve(performance.now())));
+    const told = new Promise<void>((resolve) => fetcher.once('exists', () => resolve()));
+    void fetcher.idle();
+    await new Promise((resolve) => setTimeout(resolve, 700 + (index % 7) * 50));
+    await dovecot.deliver(user, smallMessage(2_000_000 + index));
+    await told;
+    await fetcher.fetchOne('*', { source: true });
+    const fetchedAt = performance.now();
+    waits.push(Math.max(0, fetchedAt - (await first)));
+  }
+  await listener.logout();
+  await fetcher.logout();
+  return waits;
 }
 
 /** Delivers one message at a time and measures from what a bare IDLE client hears to the stored result. */

@@ -75,6 +75,8 @@ export const LIMITS = {
   /** Parts in parts of a posted MIME tree. */
   postedPartDepth: 12,
   dispositionAttempts: 10,
+  /** Messages up to this size may be asked for together with their listing. */
+  readAheadBytes: 32 * 1024,
   /** UIDs that one IMAP command names: a line of 8,000 octets is the longest that every server takes (RFC 7162 section 4). */
   uidsPerCommand: 500,
   /** One answer of Microsoft Graph that is not a message. */

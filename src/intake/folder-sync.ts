@@ -94,7 +94,8 @@ export class FolderSync implements FolderPass {
 
   /** Lists the folder from its cursor on. When that is void a repair begins, from the start of the folder. */
   async list(): Promise<Listing> {
-    const changes = await this.session.changes(this.folder.cursor);
+    // What may have broken the session before is asked for by itself.
+    const changes = await this.session.changes(this.folder.cursor, null, !this.options.careful);
     if (!changes.lost) return changes;
     // Keys of another epoch mean other messages: only a new pass may go on, with the folder as it is now.
     const { epoch } = await this.session.open(this.folder.path);

@@ -37,7 +37,7 @@ function budgetedSession(
   return {
     snapshot: session.snapshot,
     open: (path) => session.open(path),
-    changes: (cursor, until) => session.changes(cursor, until),
+    changes: (cursor, until, fetching) => session.changes(cursor, until, fetching),
     currentCursor: () => session.currentCursor(),
     keys: () => session.keys(),
     list: (keys) => session.list(keys),

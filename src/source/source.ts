@@ -83,9 +83,10 @@ export interface Session {
   /**
    * Lists the open folder after `cursor`, ascending; null lists from the start. With `until`, stops after what
    * that cursor covers. Selects by key, never by date or by \Seen. Other calls may be made between two pages.
-   * Always `lost` when the epoch is no longer the one that {@link open} gave.
+   * Always `lost` when the epoch is no longer the one that {@link open} gave. `fetching`: each page is fetched before the
+   * next one is asked for, so its messages may be read together with it.
    */
-  changes(cursor: string | null, until?: string | null): Promise<Changes>;
+  changes(cursor: string | null, until?: string | null, fetching?: boolean): Promise<Changes>;
 
   /**
    * The cursor that means "everything there now is known". Used to begin from now. Fails with `folder_changed` when

@@ -7,6 +7,7 @@ import { LIMITS } from '../../limits.ts';
 import type { Fetched, Fingerprint } from '../source.ts';
 import type { Commands } from './commands.ts';
 import { transferMs } from './options.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import { tolerantRows } from './tolerant-rows.ts';
 import { chunksOf, uidOfKey, uidsOfKeys } from './uid-set.ts';
 
@@ -18,19 +19,31 @@ export async function* fetchWhole(
   commands: Commands,
   keys: readonly string[],
   maxBytes: number,
+  ahead: ReadAhead,
   checkFolder: () => void,
 ): AsyncGenerator<Fetched> {
-  const { uids, invalid } = uidsOfKeys(keys);
+  const { uids: all, invalid } = uidsOfKeys(keys);
   for (const key of invalid) yield { key, error: fail('fetch_failed', 'This is not a UID', { key }) };
+  const answer = (uid: number, bytes: Buffer): Fetched =>
+    bytes.length > maxBytes ? { key: String(uid), tooLarge: true } : { key: String(uid), bytes };
+  const uids: number[] = [];
+  for (const uid of all) {
+    const bytes = ahead.take(uid);
+    if (bytes === null) uids.push(uid);
+    else yield answer(uid, bytes);
+  }
   const query = { uid: true, source: { start: 0, maxLength: maxBytes + 1 } };
   const rowMs = transferMs(commands.options, maxBytes);
   for (const chunk of chunksOf(uids, LIMITS.batchMessages)) {
     checkFolder();
     for await (const { uid, row, error } of tolerantRows(commands, chunk, query, rowMs, hasBytesFrom(0))) {
       const key = String(uid);
-      if (!row) yield { key, error: unanswered(key, error) };
-      else if (row.source!.length > maxBytes) yield { key, tooLarge: true };
-      else yield { key, bytes: row.source! };
+      if (!row) {
+        yield { key, error: unanswered(key, error) };
+        continue;
+      }
+      ahead.note(row.source!);
+      yield answer(uid, row.source!);
     }
   }
 }
@@ -141,7 +154,7 @@ async function fetchChunk(
  * Some servers answer one request with the data of another; the offset in the answer gives that away. Some leave
  * the offset out, which is taken as right, except where a repeat of the whole message could pass for its rest.
  */
-function isBytesFrom(start: number, originNeeded: boolean): (row: FetchMessageObject) => boolean {
+export function isBytesFrom(start: number, originNeeded: boolean): (row: FetchMessageObject) => boolean {
   return (row) => {
     const { source, partialOrigins } = row as FetchMessageObject & Origins;
     const origin = partialOrigins?.get('') ?? (originNeeded ? null : start);

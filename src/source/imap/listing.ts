@@ -3,7 +3,10 @@ import { LIMITS } from '../../limits.ts';
 import type { Listed, Page } from '../source.ts';
 import type { Commands } from './commands.ts';
 import { formatCursor } from './cursor.ts';
+import { isBytesFrom } from './fetching.ts';
+import { transferMs } from './options.ts';
 import { presentUids } from './presence.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import { tolerantRows } from './tolerant-rows.ts';
 import { chunksOf } from './uid-set.ts';
 
@@ -42,26 +45,38 @@ export async function* allUids(commands: Commands, checkFolder: () => void): Asy
   }
 }
 
-/** Pages over `uids` with sizes and dates. Each page is one command; between pages the session is free. */
+/**
+ * Pages over `uids` with sizes and dates. Each page is one command; between pages the session is free. With `ahead` the
+ * bytes of small messages may come with them.
+ */
 export async function* pagesOf(
   commands: Commands,
   uidValidity: string,
   uids: readonly number[],
+  ahead: ReadAhead | null,
   checkFolder: () => void,
 ): AsyncGenerator<Page> {
   for (const chunk of chunksOf(uids, LIMITS.batchMessages)) {
     checkFolder();
-    const items = await listUids(commands, chunk);
+    const items = await listUids(commands, chunk, ahead?.begin(chunk.length) === true ? ahead : null);
     yield { items, cursor: formatCursor({ uidValidity, lastUid: chunk.at(-1) as number }) };
   }
 }
 
 /** Sizes and dates of up to a page of messages. Those that are gone are left out. */
-export async function listUids(commands: Commands, uids: readonly number[]): Promise<Listed[]> {
+export async function listUids(
+  commands: Commands,
+  uids: readonly number[],
+  ahead: ReadAhead | null = null,
+): Promise<Listed[]> {
   const listed = new Map<number, Listed>();
+  const bytes = ahead === null ? 0 : LIMITS.readAheadBytes + 1;
   const query = { uid: true, size: true, internalDate: true };
-  for await (const { uid, row } of tolerantRows(commands, uids, query, commands.options.commandMs)) {
+  const whole = { ...query, source: { start: 0, maxLength: bytes } };
+  const rowMs = transferMs(commands.options, bytes);
+  for await (const { uid, row } of tolerantRows(commands, uids, ahead === null ? query : whole, rowMs)) {
     if (!row || row.size === undefined) continue;
+    if (isBytesFrom(0, false)(row)) ahead?.keep(uid, row.source!);
     listed.set(uid, { key: String(uid), size: row.size, internalDate: isoDate(row.internalDate) });
   }
   const silent = uids.filter((uid) => !listed.has(uid));

@@ -20,6 +20,7 @@ import type { Link } from './link.ts';
 import { allUids, listUids, newestUid, pagesOf, uidsAfter } from './listing.ts';
 import type { ImapOptions } from './options.ts';
 import { presentUids } from './presence.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { chunksOf, uidsOfKeys } from './uid-set.ts';
 import { Hints } from './waiting.ts';
 
@@ -32,6 +33,7 @@ export class ImapSession implements Session {
   readonly #commands: Commands;
   readonly #options: ImapOptions;
   readonly #hints: Hints;
+  readonly #ahead = new ReadAhead();
   #folder: FolderView | null = null;
   /** The folder was opened and nothing was asked of it yet. */
   #fresh = false;
@@ -53,7 +55,7 @@ export class ImapSession implements Session {
     return this.#opened();
   }
 
-  async changes(cursor: string | null, until: string | null = null): Promise<Changes> {
+  async changes(cursor: string | null, until: string | null = null, fetching = false): Promise<Changes> {
     const { epoch } = this.#opened();
     const folder = await this.#current();
     const known = cursor === null ? { uidValidity: epoch, lastUid: 0 } : parseCursor(cursor);
@@ -65,7 +67,8 @@ export class ImapSession implements Session {
     }
     this.#hints.forget();
     const uids = (await uidsAfter(this.#commands, known.lastUid)).filter((uid) => uid <= end.lastUid);
-    const pages = pagesOf(this.#commands, folder.epoch, uids, () => this.#check(folder));
+    const ahead = fetching ? this.#ahead : null;
+    const pages = pagesOf(this.#commands, folder.epoch, uids, ahead, () => this.#check(folder));
     return { lost: false, pages, total: uids.length };
   }
 
@@ -91,7 +94,7 @@ export class ImapSession implements Session {
 
   async *fetch(keys: readonly string[], maxBytes: number): AsyncGenerator<Fetched> {
     const folder = this.#opened();
-    yield* fetchWhole(this.#commands, keys, maxBytes, () => this.#check(folder));
+    yield* fetchWhole(this.#commands, keys, maxBytes, this.#ahead, () => this.#check(folder));
   }
 
   async stream(key: string, maxBytes: number): Promise<Readable> {
@@ -164,6 +167,7 @@ export class ImapSession implements Session {
   }
 
   async #select(path: string): Promise<void> {
+    this.#ahead.forget();
     // A failed SELECT leaves no folder open on the server either.
     this.#folder = null;
     this.#folder = await this.#commands.select(path);
