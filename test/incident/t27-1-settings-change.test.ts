@@ -17,6 +17,8 @@ async function startHeld(site: Site): Promise<{ pipe: Pipe; half: Promise<void>;
   const half = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   const pipe = await Pipe.start(site, {
+    // Nobody starts anew because the machine is busy.
+    env: { PENSTOCK_LEASE_SECONDS: '60' },
     wrap: (_kind, session) => ({
       ...stepping(session, () => {}),
       async *fetch(keys, maxBytes) {
