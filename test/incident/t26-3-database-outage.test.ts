@@ -101,6 +101,8 @@ it('T26.3 an hour without the database: nothing is touched, all is made up for, 
 
   await wire.mend();
   await look();
+  // A daemon hears at once that the database is there again. Its leases are over.
+  await pipe.supervisor.review();
   await pass(1);
   await site.waitUntilProcessed();
   await pass(5);

@@ -145,3 +145,21 @@ it.each(['imap', 'pop3'] as const)(
     expect((await site.audit()).unaccounted).toBe(0);
   },
 );
+
+it('T27.1 another account of a mailbox that takes mail from its beginning on: what is older than the mailbox stays', async () => {
+  const site = await Site.start({ backend: 'postgres' });
+  const mailbox = await site.addMailbox('ann', { firstSync: 'now' });
+  site.server.addUser('bob', { password: 'secret' });
+  for (const user of ['ann', 'bob']) site.server.bumpUidValidity(user, 'INBOX', '7');
+  site.deliver('ann', simpleMessage('ann-old'));
+  const pipe = await Pipe.start(site);
+  await pipe.waitFor('mailbox.listed');
+  site.server.deliver('bob', 'INBOX', simpleMessage('bob-old'), { internalDate: new Date('2020-01-01') });
+  site.server.deliver('bob', 'INBOX', simpleMessage('bob-new'), { internalDate: new Date('2099-01-01') });
+  await change(site, mailbox, ({ server }) => ({ server: { ...server, user: 'bob' } }));
+  await pipe.supervisor.review();
+  await pipe.waitFor('folder.resynced');
+  await until(async () => (await site.states()).processed === 1);
+  expect((await site.emails()).map(({ subject }) => subject)).toEqual(['bob-new']);
+  expect((await site.audit()).unaccounted).toBe(0);
+});
