@@ -69,7 +69,7 @@ function mailboxHandlers(registry: Registry): Handlers {
     ['mailbox', 'class', 'code'],
   );
   const taken = counter('lease_acquisitions_total', 'Mailboxes that this process took over.');
-  const lost = counter('lease_losses_total', 'Mailboxes that another process took over.');
+  const lost = counter('lease_losses_total', 'Mailboxes whose lease ran out or went to another process.');
   const resyncs = counter('resyncs_total', 'Folders listed anew after a lost cursor.', ['mailbox']);
   const rebound = counter(
     'resync_messages_total',

@@ -220,7 +220,10 @@ export const EVENTS: Record<EventName, { level: Level; text: string }> = {
   'credential.used': { level: 'debug', text: 'Credential in use' },
   'credential.refused': { level: 'warn', text: 'Mail server refuses a credential' },
   'lease.acquired': { level: 'debug', text: 'Mailbox taken' },
-  'lease.lost': { level: 'warn', text: 'Mailbox taken over by another process' },
+  'lease.lost': {
+    level: 'warn',
+    text: 'Lease of a mailbox lost; it is taken again, here or by another process',
+  },
   'folder.missing': { level: 'error', text: 'Folder is not on the server; the others are read' },
   'folder.found': { level: 'info', text: 'Folder is on the server again' },
   'folder.resync': { level: 'warn', text: 'Cursor lost, listing the whole folder' },

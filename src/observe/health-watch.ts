@@ -10,9 +10,7 @@ const EVERY_MS = 30_000;
 export function watchHealth(readFacts: () => Promise<Facts>, events: Events): () => void {
   let ailing: ReadonlyMap<number, Ailing> = new Map();
   const look = async (): Promise<void> => {
-    const facts = await readFacts();
-    // Without the database nothing is known about mailboxes; what was known stays.
-    if (facts.database.ok) ailing = tell(ailing, facts, events);
+    ailing = tell(ailing, await readFacts(), events);
   };
   const timer = setInterval(() => void look(), EVERY_MS);
   timer.unref();
@@ -25,6 +23,9 @@ export function tell(
   facts: Facts,
   events: Events,
 ): ReadonlyMap<number, Ailing> {
+  // Without the database nothing is known about mailboxes. What people were told stays; an outage is no part of how long
+  // the others have been ailing, or its end would find all of them overdue.
+  if (!facts.database.ok) return new Map([...before].filter(([, { told }]) => told));
   const { mailboxes } = judgeHealth(facts, facts.now);
   const step = stepAlerts(before, mailboxes, facts.now);
   for (const { id, status, reason } of step.raised) {

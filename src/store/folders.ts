@@ -68,6 +68,20 @@ export async function saveResync(
     .execute();
 }
 
+/**
+ * The mailbox is another account from now on. Keys mean other messages there, and servers number the folders and messages
+ * of all accounts alike: only an epoch that no server has makes sure that the next pass begins the repair of a lost cursor.
+ * `account` says whose the folders were.
+ */
+export async function leaveAccount(tx: Tx, mailboxId: number, account: string): Promise<void> {
+  await sql`
+    update folder set epoch = split_part(epoch, ' of ', 1) || ' of ' || ${account}, cursor = null,
+      first_cursor = coalesce(first_cursor, cursor),
+      resync = jsonb_build_object('oldEpochs', coalesce(resync->'oldEpochs', '[]') || to_jsonb(epoch),
+        'reason', 'the account changed')
+    where mailbox_id = ${mailboxId} and epoch is not null`.execute(tx);
+}
+
 /** The first sync from now on has accounted for what was there before it. */
 export async function endFirstSync(tx: Tx, folderId: number): Promise<void> {
   await tx.updateTable('folder').set({ first_cursor: null }).where('id', '=', folderId).execute();

@@ -45,6 +45,14 @@ export async function releaseLease(db: Database, mailboxId: number, token: numbe
   );
 }
 
+/** Takes a mailbox from whoever holds it: what they still write is refused. Waits for what they are just committing. */
+export async function revokeLease(tx: Tx, mailboxId: number): Promise<void> {
+  await sql`
+    update lease set token = token + 1, expires_at = now(), owner = '' where mailbox_id = ${mailboxId}`.execute(
+    tx,
+  );
+}
+
 /** False when the last owner of a mailbox died with it: something it did may have been the reason. */
 export async function leaseEndedCleanly(db: Database, mailboxId: number): Promise<boolean> {
   const row = await db

@@ -5,6 +5,8 @@ import { toStorableText } from '../message/storable.ts';
 import type { SourceKind } from '../source/source.ts';
 import { createFirstCredential, forgetCredentials, saveFirstLogin } from './credentials.ts';
 import type { Database, Tx } from './database.ts';
+import { leaveAccount } from './folders.ts';
+import { revokeLease } from './leases.ts';
 import {
   type CredentialSettings,
   joinSettings,
@@ -112,6 +114,12 @@ export async function createMailbox(
 /** Replaces the settings of a mailbox, and the login of its first credential. Its poller starts anew with them. */
 export async function updateMailbox(tx: Tx, mailbox: Mailbox): Promise<Mailbox> {
   const { row, login } = splitSettings(mailbox.settings);
+  const before = await findMailbox(tx, mailbox.id);
+  if (before !== null && accountOf(before) !== accountOf(mailbox)) {
+    // Whoever reads the old account must not write what it finds there under the new one.
+    await revokeLease(tx, mailbox.id);
+    await leaveAccount(tx, mailbox.id, accountOf(before));
+  }
   await saveFirstLogin(tx, mailbox.id, login);
   await tx
     .updateTable('mailbox')
@@ -127,6 +135,11 @@ export async function updateMailbox(tx: Tx, mailbox: Mailbox): Promise<Mailbox> 
     .execute();
   await notify(tx, 'mailboxes');
   return (await findMailbox(tx, mailbox.id))!;
+}
+
+/** Whose mail it is, as far as settings tell. A port is only another way to the same server. */
+function accountOf({ kind, settings: { server } }: Pick<Mailbox, 'kind' | 'settings'>): string {
+  return `${server.user} at ${server.host.toLowerCase()} (${kind})`;
 }
 
 /** Hides a mailbox for good. Ledger and records stay: they prove what was taken. */

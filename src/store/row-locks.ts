@@ -2,13 +2,16 @@
 import { sql } from 'kysely';
 import type { Tx } from './database.ts';
 
-/** Always in the order of ids, so that two requests about the same rows wait instead of deadlocking. */
+/**
+ * Always in the order of ids, so that two requests about the same rows wait instead of deadlocking. Whoever writes a row
+ * that names one of these need not wait.
+ */
 export async function lockRows(
   tx: Tx,
   table: 'mailbox' | 'incoming_email' | 'outgoing_email' | 'email_store',
   ids: readonly number[],
 ): Promise<void> {
-  await sql`select id from ${sql.table(table)} where id = any(${ids}::bigint[]) order by id for update`.execute(
+  await sql`select id from ${sql.table(table)} where id = any(${ids}::bigint[]) order by id for no key update`.execute(
     tx,
   );
 }

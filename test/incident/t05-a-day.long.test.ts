@@ -16,18 +16,18 @@ import { type EventData, type EventName, Events } from '../../src/observe/events
 import { openRuntime } from '../../src/runtime.ts';
 import { pushKeys } from '../../src/source/gmail/push.ts';
 import { DEFAULT_GMAIL_OPTIONS } from '../../src/source/gmail/settings.ts';
-import type { Session, Source, SourceKind } from '../../src/source/source.ts';
+import type { Source, SourceKind } from '../../src/source/source.ts';
 import { listMailboxes } from '../../src/store/mailboxes.ts';
 import { NoticeListener } from '../../src/store/notify.ts';
 import { Work } from '../../src/work.ts';
 import { expectEachOnce } from '../support/each-once.ts';
 import { labCertificate } from '../support/graph-lab.ts';
 import { hasten } from '../support/hasten.ts';
-import { stepping, subjectsOf } from '../support/intake.ts';
+import { subjectsOf } from '../support/intake.ts';
 import { simpleMessage } from '../support/messages.ts';
 import { KINDS, type OauthSite, startOauthSite } from '../support/oauth-site.ts';
 import { startReceiver } from '../support/push.ts';
-import { SimulatedClock } from '../support/simulated-clock.ts';
+import { resting, SimulatedClock } from '../support/simulated-clock.ts';
 
 vi.setConfig({ testTimeout: 600_000 });
 hasten(DEFAULT_GMAIL_OPTIONS);
@@ -39,21 +39,6 @@ const POLL_MS = 10 * MINUTE_MS;
 const PUSHER = 'push@project.iam.gserviceaccount.com';
 /** A token is renewed at 80 % of its hour. */
 const MOST_RENEWALS = Math.ceil(DAY_MS / (0.8 * HOUR_MS));
-
-/** Waits by the simulated clock where the real session would wait for the server. */
-function resting(session: Session, clock: SimulatedClock): Session {
-  return {
-    ...stepping(session, () => {}),
-    async wait(ms, signal) {
-      if (session.snapshot) {
-        await session.wait(0, signal);
-        await session.close();
-      }
-      await clock.rest(ms, signal);
-      return session.snapshot ? 'parted' : 'timeout';
-    },
-  };
-}
 
 /** Nobody can be reached. Ends with the returned function. */
 function cutOff({ graph, gmail, imap, pop3, oauth }: OauthSite): () => void {

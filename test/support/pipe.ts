@@ -19,6 +19,8 @@ export interface PipeOptions {
   poll?: boolean;
   /** Stands between pollers and their sessions, to break or change something at a certain step. */
   wrap?(kind: SourceKind, session: Session): Session;
+  /** How pollers wait between two attempts: see simulated-clock.ts. */
+  rest?: IntakeContext['rest'];
 }
 
 interface Told<N extends EventName = EventName> {
@@ -61,6 +63,7 @@ export class Pipe {
       events,
       enqueue: (kind, mailboxId, emails) => work.enqueue(kind, mailboxId, emails),
       pressure: makePressure(runtime.db, runtime.raw.files),
+      rest: options.rest,
     };
     const supervisor = new Supervisor(context, {
       leaseSeconds: runtime.config.poller.leaseSeconds,

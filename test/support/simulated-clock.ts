@@ -7,6 +7,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { onTestFinished, vi } from 'vitest';
+import type { Session } from '../../src/source/source.ts';
+import { stepping } from './intake.ts';
 
 interface Sleeper {
   until: number;
@@ -78,4 +80,19 @@ export class SimulatedClock {
       sleeper.wake();
     }
   }
+}
+
+/** Waits by the simulated clock where the real session would wait for the server. */
+export function resting(session: Session, clock: SimulatedClock): Session {
+  return {
+    ...stepping(session, () => {}),
+    async wait(ms, signal) {
+      if (session.snapshot) {
+        await session.wait(0, signal);
+        await session.close();
+      }
+      await clock.rest(ms, signal);
+      return session.snapshot ? 'parted' : 'timeout';
+    },
+  };
 }

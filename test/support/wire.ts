@@ -1,4 +1,4 @@
-/** A wire to a server that can be cut: for whoever is behind it, the server is then gone for good. */
+/** A wire to a server that can be cut: for whoever is behind it, the server is then gone, until it is mended. */
 import net, { type NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import type pg from 'pg';
@@ -7,15 +7,18 @@ import { onCleanup } from './cleanup.ts';
 
 export class Wire {
   readonly #server: net.Server;
+  readonly port: number;
   readonly #ends = new Set<net.Socket>();
 
-  private constructor(server: net.Server) {
+  private constructor(server: net.Server, port: number) {
     this.#server = server;
+    this.port = port;
   }
 
   static async to(target: NetConnectOpts): Promise<Wire> {
     const server = net.createServer();
-    const wire = new Wire(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const wire = new Wire(server, (server.address() as net.AddressInfo).port);
     server.on('connection', (near) => {
       const far = net.connect(target);
       for (const [end, other] of [
@@ -31,19 +34,20 @@ export class Wire {
         end.pipe(other);
       }
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     onCleanup(() => wire.cut());
     return wire;
-  }
-
-  get port(): number {
-    return (this.#server.address() as net.AddressInfo).port;
   }
 
   /** At once, in the middle of whatever is under way. */
   cut(): void {
     this.#server.close();
     for (const end of this.#ends) end.destroy();
+  }
+
+  /** On the same port again. */
+  async mend(): Promise<void> {
+    const { port } = this;
+    await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve));
   }
 }
 
