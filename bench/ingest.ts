@@ -236,18 +236,19 @@ async function connect(port: number, user: string): Promise<ImapFlow> {
 }
 
 /**
- * What any client has to wait for: from what one bare IDLE client hears until another one has the bytes, with one FETCH
- * as soon as it hears.
+ * What a client has to wait for that stores nothing: from what one bare IDLE client hears until another one has the bytes,
+ * with one FETCH as soon as it hears. It marks them \Seen too, which renames their files, and makes the server look for
+ * them in the whole folder.
  */
 async function bareSingles(): Promise<number[]> {
   const user = 'bare';
   await dovecot.addUser(user, PASSWORD);
   await dovecot.deliverMany(user, MESSAGES, smallMessage);
-  bareLoop(user);
   const listener = await connect(dovecot.ports.imap, user);
   const fetcher = await connect(dovecot.ports.imap, user);
   await listener.mailboxOpen('INBOX');
   await fetcher.mailboxOpen('INBOX');
+  await fetcher.messageFlagsAdd('1:*', ['\\Seen'], { silent: true });
   void listener.idle();
   const waits: number[] = [];
   for (let index = 0; index < Number(values.singles); index += 1) {
@@ -260,6 +261,7 @@ async function bareSingles(): Promise<number[]> {
     await fetcher.fetchOne('*', { source: true });
     const fetchedAt = performance.now();
     waits.push(Math.max(0, fetchedAt - (await first)));
+    await fetcher.messageFlagsAdd('*', ['\\Seen'], { silent: true });
   }
   await listener.logout();
   await fetcher.logout();

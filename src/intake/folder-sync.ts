@@ -85,7 +85,11 @@ export class FolderSync implements FolderPass {
     await this.takePages(changes, async (page) => await this.fetch(await this.unknown(page.items)));
     await retryFetches(this);
     const late = this.folder.late_check_due;
-    if (late) await takeLateArrivals(this);
+    if (late) {
+      // What is safe need not wait for the comparison; but a snapshot ends with its dispositions.
+      if (!this.session.snapshot) await this.#disposeAll();
+      await takeLateArrivals(this);
+    }
     await this.#disposeAll();
     await this.#enqueuing;
     await markFolderListed(this.context.db, this.folder.id, late);
