@@ -10,7 +10,7 @@ const SHORT = { answerMs: 500, bodyIdleMs: 500, retryMs: 1 };
 const STALLS: readonly [string, Action][] = [
   ['says nothing', { do: 'hang' }],
   ['stops in the middle of an answer', { do: 'cut', after: 10, end: 'hang' }],
-  ['drips', { do: 'drip', bytes: 1, ms: 40 }],
+  ['drips', { do: 'drip', bytes: 1, ms: 200 }],
   ['breaks off', { do: 'cut', after: 10, end: 'reset' }],
 ];
 const ROUTES: readonly RouteName[] = ['get-folder', 'delta', 'list-messages', 'move-message'];
