@@ -78,8 +78,12 @@ export class Dovecot {
 
   async #write(maildir: string, message: Buffer | string, date: Date | null): Promise<void> {
     this.#delivered += 1;
-    // Names sort in the order of delivery: Dovecot gives UIDs in the order of the time in the name.
-    const name = `${1_700_000_000 + this.#delivered}.M${this.#delivered}P${process.pid}.test`;
+    // Names sort in the order of delivery: Dovecot gives UIDs in the order of the time in the name. The microseconds
+    // jump about, as they do in real names: where they count up with the time, Dovecot's hash of names is the same for
+    // many, and each look into a large folder takes half a second.
+    const second = 1_700_000_000 + this.#delivered;
+    const microsecond = (this.#delivered * 611_953) % 1_000_000;
+    const name = `${second}.M${microsecond}P${process.pid}.test`;
     const temporary = join(maildir, 'tmp', name);
     await writeFile(temporary, message, { mode: 0o600 });
     await chown(temporary, this.#owner.uid, this.#owner.gid);
