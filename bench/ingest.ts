@@ -191,10 +191,7 @@ async function penstock(
   return row;
 }
 
-/**
- * In the Maildir of the run, and in a mailbox of the same size that the server keeps in its own format: two clients that
- * watch one Maildir make the server read the whole folder again for each of them.
- */
+/** In the Maildir of the run, and in a mailbox of the same size that the server keeps in its own format. */
 async function latencyByFormat(user: string, api: BenchApi, database: pg.Client): Promise<Latency[]> {
   const count = Number(values.singles);
   const maildir = await singles(dovecot.ports.imap, user, database, count, (message) =>
@@ -237,8 +234,7 @@ async function connect(port: number, user: string): Promise<ImapFlow> {
 
 /**
  * What a client has to wait for that stores nothing: from what one bare IDLE client hears until another one has the bytes,
- * with one FETCH as soon as it hears. It marks them \Seen too, which renames their files, and makes the server look for
- * them in the whole folder.
+ * with one FETCH as soon as it hears. It marks them \Seen too.
  */
 async function bareSingles(): Promise<number[]> {
   const user = 'bare';
