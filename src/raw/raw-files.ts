@@ -3,11 +3,12 @@
  * What no row names is removed once it is old; never before, because its commit may be under way.
  */
 import { randomUUID } from 'node:crypto';
-import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { access, mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sql } from 'kysely';
 import type { Database } from '../store/database.ts';
 import type { PackPlace } from '../store/intake.ts';
+import { syncFolder } from '../sync-folder.ts';
 import { writePack } from './pack.ts';
 
 const DIGEST = /^[0-9a-f]{64}$/;
@@ -208,15 +209,5 @@ async function* namesIn(directory: string, form: RegExp): AsyncGenerator<string[
     if (!SHARD.test(folder)) continue;
     const names = (await readdir(join(directory, folder))).filter((name) => form.test(name));
     for (let at = 0; at < names.length; at += NAMES_AT_ONCE) yield names.slice(at, at + NAMES_AT_ONCE);
-  }
-}
-
-/** Makes the names in a folder durable (fsync(2): of the file alone it is not enough). */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }

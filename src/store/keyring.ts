@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { fail } from '../errors.ts';
+import { syncFolder } from '../sync-folder.ts';
 
 export interface Sealed {
   keyId: string;
@@ -118,6 +119,8 @@ async function writeKeys(file: string, lines: string[]): Promise<void> {
     await handle.close();
   }
   await rename(temporary, file);
+  // Secrets that are encrypted with a key from now on need it after a power cut too.
+  await syncFolder(dirname(file));
 }
 
 function parseKeys(text: string, file: string): Map<string, Buffer> {

@@ -16,7 +16,7 @@ interface Import {
  * What each room may import beside its own files and those directly in src/ that are listed as `anybody`: a room, a
  * single file, or with `type` before it only types. Rooms that are not listed may import everything.
  */
-const anybody = ['errors.ts', 'limits.ts', 'version.ts'];
+const anybody = ['errors.ts', 'limits.ts', 'sync-folder.ts', 'version.ts'];
 const MAY: Record<string, string[]> = {
   message: [],
   config: [],

@@ -63,6 +63,8 @@ export async function* pagesOf(
   }
 }
 
+const hasBytes = isBytesFrom(0, false);
+
 /** Sizes and dates of up to a page of messages. Those that are gone are left out. */
 export async function listUids(
   commands: Commands,
@@ -76,7 +78,7 @@ export async function listUids(
   const rowMs = transferMs(commands.options, bytes);
   for await (const { uid, row } of tolerantRows(commands, uids, ahead === null ? query : whole, rowMs)) {
     if (!row || row.size === undefined) continue;
-    if (isBytesFrom(0, false)(row)) ahead?.keep(uid, row.source!);
+    if (ahead !== null && hasBytes(row)) ahead.keep(uid, row.source!);
     listed.set(uid, { key: String(uid), size: row.size, internalDate: isoDate(row.internalDate) });
   }
   const silent = uids.filter((uid) => !listed.has(uid));

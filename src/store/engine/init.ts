@@ -1,10 +1,11 @@
 /** Makes the database directory, whole or not at all. */
 import { execFile } from 'node:child_process';
-import { chmod, chown, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fail } from '../../errors.ts';
 import { LIMITS } from '../../limits.ts';
+import { syncFolder } from '../../sync-folder.ts';
 import type { Binaries } from './binaries.ts';
 import type { Place } from './place.ts';
 import { HBA_TEXT, identText, initArguments } from './settings.ts';
@@ -83,13 +84,4 @@ export async function writeAccessFiles(place: Place): Promise<{ hbaFile: string;
     await chmod(file, 0o644);
   }
   return { hbaFile, identFile };
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
